@@ -1,0 +1,106 @@
+"""Every error the toolkit raises, as one tree.
+
+    EdgeInspectError
+    ├── InputError            what a person gave is wrong: one line, exit code 2
+    │   ├── ConfigError       a YAML file or flag
+    │   ├── ImageError        an image or a folder of images
+    │   ├── BundleError       a model bundle
+    │   │   ├── HashMismatchError
+    │   │   └── NewerFormatError
+    │   ├── SlotError         a calibration slot
+    │   │   └── NotCalibratedError
+    │   ├── OutputError       a place to write to
+    │   ├── CameraOpenError   a camera that does not open
+    │   └── LineOpenError     a GPIO line that does not exist or is in use
+    ├── CameraError           while running; each becomes a FAULT verdict, except the end of a recording
+    │   ├── CameraTimeoutError
+    │   ├── CameraLostError
+    │   ├── FrameError        a frame came, and is not usable
+    │   └── EndOfStream       a file or folder has no more images
+    ├── EngineError           while running; becomes a FAULT verdict
+    └── LineError             while running; the line can no longer be trusted
+
+A message says what was expected, what came and what to do, in one line.
+"""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_INPUT = 2
+
+
+class EdgeInspectError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class InputError(EdgeInspectError):
+    """What a person gave cannot be used; shown as one line, exit code 2."""
+
+
+class ConfigError(InputError):
+    """A YAML file or a flag has an unknown key, a wrong type or a value out of range."""
+
+
+class ImageError(InputError):
+    """An image file or a folder of images cannot be used."""
+
+
+class BundleError(InputError):
+    """A model bundle is missing a file or contradicts itself."""
+
+
+class HashMismatchError(BundleError):
+    """A file of a bundle or slot is not the one its manifest names."""
+
+
+class NewerFormatError(BundleError):
+    """A bundle was written by a newer version of the toolkit."""
+
+
+class SlotError(InputError):
+    """A calibration slot cannot be used with this bundle, precision or runtime."""
+
+
+class NotCalibratedError(SlotError):
+    """There is no calibration for this bundle on this machine."""
+
+
+class OutputError(InputError):
+    """A result cannot be written where it was asked for."""
+
+
+class CameraOpenError(InputError):
+    """The camera cannot be opened."""
+
+
+class LineOpenError(InputError):
+    """A GPIO chip or line does not exist, is in use, or may not be used."""
+
+
+class CameraError(EdgeInspectError):
+    """The camera failed while running."""
+
+
+class CameraTimeoutError(CameraError):
+    """No frame came within the time allowed; the camera may still come back."""
+
+
+class CameraLostError(CameraError):
+    """The camera is gone; it must be opened again."""
+
+
+class FrameError(CameraError):
+    """A frame came but cannot be inspected, for instance a truncated image file."""
+
+
+class EndOfStream(CameraError):  # noqa: N818 - an end, not an error, as in StopIteration
+    """A folder or a recording has no more images."""
+
+
+class EngineError(EdgeInspectError):
+    """The engine failed, or was used against its contract."""
+
+
+class LineError(EdgeInspectError):
+    """A GPIO line could not be driven while running."""

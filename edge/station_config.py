@@ -1,0 +1,90 @@
+"""station.yaml: what stands at this place of the line. Strict: an unknown key or a wrong type stops the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from edge.errors import ConfigError
+from edge.preprocess import Region
+from edge.strict_yaml import StrictModel, load_model
+
+
+class CameraConfig(StrictModel):
+    """How frames are taken. Width, height and rate are requests to a V4L2 or CSI camera, and are read back."""
+
+    source: str = Field("0", description="0, /dev/video2, csi://0, file://folder, or a video file")
+    width: int | None = Field(None, ge=16, le=16384, description="pixels; the camera's own choice when left out")
+    height: int | None = Field(None, ge=16, le=16384, description="pixels")
+    frames_per_second: float | None = Field(None, gt=0, le=1000)
+    exposure: float | None = Field(None, description="manual exposure in the driver's unit; automatic when left out")
+    gain: float | None = Field(None, description="manual gain in the driver's unit")
+    read_timeout_ms: int = Field(2000, ge=10, le=60000, description="no frame for this long is a FAULT")
+
+
+class RegionConfig(StrictModel):
+    """Region of interest in camera pixels."""
+
+    x: int = Field(ge=0)
+    y: int = Field(ge=0)
+    width: int = Field(ge=16)
+    height: int = Field(ge=16)
+
+    def region(self) -> Region:
+        """The same as the plain value preprocessing takes."""
+        return Region(self.x, self.y, self.width, self.height)
+
+
+class LineConfig(StrictModel):
+    """One GPIO output. The chip is found by label or path, the line by name or offset."""
+
+    chip: str = Field(description="label (tegra234-gpio) or path (/dev/gpiochip0)")
+    line: str | int = Field(description="line name (PQ.05) or offset")
+    active: Literal["high", "low"] = Field("high", description="physical level that means `true`")
+
+
+class RejectLineConfig(LineConfig):
+    """The reject line. The default is fail-safe: low means reject, so that the line must be driven to let a part pass."""
+
+    active: Literal["high", "low"] = "low"
+
+
+class LinesConfig(StrictModel):
+    """Outputs to the machine."""
+
+    backend: Literal["gpiod", "recording"] = Field("gpiod", description="recording drives nothing and says so")
+    reject: RejectLineConfig | None = None
+    ready: LineConfig | None = None
+
+
+class StationConfig(StrictModel):
+    """The whole file; every key has a default, so that an empty file is a station without lines."""
+
+    camera: CameraConfig = CameraConfig()
+    region: RegionConfig | None = None
+    ignore_mask: Path | None = Field(None, strict=False, description="picture in camera pixels; not black is ignored")
+    lines: LinesConfig = LinesConfig()
+    reject_pulse_ms: int = Field(200, ge=1, le=60000, description="shortest time the reject line is held")
+    pass_valid_ms: int = Field(1000, ge=1, le=60000, description="a PASS not renewed for this long falls back to reject")
+
+    @field_validator("ignore_mask")
+    @classmethod
+    def _not_empty(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.name:
+            raise ValueError("expected the path of a picture")
+        return value
+
+
+def load_station(path: Path | None) -> StationConfig:
+    """The station in ``path``, or the defaults. A relative mask is looked for beside the file. Raises ConfigError."""
+    if path is None:
+        return StationConfig()
+    station = load_model(StationConfig, path)
+    if station.ignore_mask is not None:
+        mask = path.parent / station.ignore_mask
+        if not mask.is_file():
+            raise ConfigError(f"{path}: ignore_mask {mask} does not exist; correct the path (it is relative to the station file)")
+        station = station.model_copy(update={"ignore_mask": mask})
+    return station

@@ -1,0 +1,84 @@
+"""What the inspection says of one part."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Outcome(Enum):
+    """PASS lets the part go on. REJECT and FAULT both drive the reject line; FAULT means "not known to be good"."""
+
+    PASS = "PASS"
+    REJECT = "REJECT"
+    FAULT = "FAULT"
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The engine's answer for one image; see METHOD: L1, L2 and L = λ1·L1 + λ2·L2 (eqs. 3 to 5)."""
+
+    feature_score: float
+    reconstruction_score: float
+    score: float
+    brightness: float
+    saturation: float
+    sharpness: float
+
+    def finite(self) -> bool:
+        """True if every figure is a finite number."""
+        return all(math.isfinite(value) for value in asdict(self).values())
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One part, one verdict.
+
+    Times are monotonic nanoseconds, except ``wall_ns``. ``margin`` = score − threshold: negative for a pass.
+    ``reason`` is empty for a PASS, and says in one line why a part is rejected or at fault.
+    """
+
+    part_id: int
+    outcome: Outcome
+    reason: str
+    source: str
+    trigger_ns: int
+    exposed_ns: int | None
+    decided_ns: int
+    wall_ns: int
+    scores: Scores | None
+    threshold: float | None
+    calibration_serial: int | None
+    stage_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def margin(self) -> float | None:
+        """Score − threshold; at or above 0 is a reject."""
+        if self.scores is None or self.threshold is None:
+            return None
+        return self.scores.score - self.threshold
+
+    def to_record(self) -> dict[str, Any]:
+        """Plain values for JSON; a figure that is not finite becomes null, since JSON has no NaN."""
+        record = asdict(self)
+        record["outcome"] = self.outcome.value
+        record["margin"] = self.margin
+        record["stage_ms"] = {stage: round(value, 3) for stage, value in self.stage_ms.items()}
+        cleaned = _finite_or_none(record)
+        assert isinstance(cleaned, dict)
+        return cleaned
+
+    def to_json(self) -> str:
+        """The verdict as one line of JSON."""
+        return json.dumps(self.to_record(), ensure_ascii=False, allow_nan=False)
+
+
+def _finite_or_none(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite_or_none(item) for key, item in value.items()}
+    return value
