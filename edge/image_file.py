@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,39 @@ def list_images(folder: Path) -> list[Path]:
         hint = f"it has folders ({', '.join(inner[:5])}): name one of them" if inner else "put images there"
         raise ImageError(f"{folder}: expected images ({', '.join(IMAGE_SUFFIXES)}), found none; {hint}")
     return paths
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a folder holds. files: (path, sha256) of each different whole image, by hash, so that names do not matter.
+
+    skipped: one line for each file that is not a whole image. duplicates: how many files had the bytes of another.
+    """
+
+    files: list[tuple[Path, str]]
+    skipped: list[str]
+    duplicates: int
+
+
+def survey_images(folder: Path, max_bad_share: float, progress: Callable[[int, int], None] | None = None) -> Survey:
+    """Decode every image in ``folder`` once; raises ImageError where more than ``max_bad_share`` of them are not whole."""
+    paths = list_images(folder)
+    seen: dict[str, Path] = {}
+    skipped = []
+    for index, path in enumerate(paths):
+        try:
+            seen.setdefault(read_image(path).sha256, path)
+        except ImageError as error:
+            skipped.append(str(error))
+        if progress is not None:
+            progress(index + 1, len(paths))
+    if len(skipped) > max_bad_share * len(paths):
+        raise ImageError(
+            f"{folder}: {len(skipped)} of {len(paths)} images cannot be read, more than the {max_bad_share:.0%} allowed; "
+            f"the first: {skipped[0]}"
+        )
+    files = [(path, digest) for digest, path in sorted(seen.items())]
+    return Survey(files, skipped, len(paths) - len(skipped) - len(files))
 
 
 def _is_truncated(content: bytes) -> bool:

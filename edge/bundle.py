@@ -1,0 +1,102 @@
+"""The model bundle on disk: a read-only folder whose manifest names every file by hash."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.calibration_tensors import CalibrationTensors
+from edge.errors import BundleError, ConfigError, HashMismatchError, NewerFormatError
+from edge.graph_contract import GraphShape
+from edge.strict_yaml import StrictModel, load_yaml, parse
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.yaml"
+START_CALIBRATION = "calibration"
+
+
+class ReferenceImage(StrictModel):
+    """An image of the bundle and what the graph must say of it under the start calibration."""
+
+    file: str
+    feature_score: float
+    reconstruction_score: float
+    score: float
+    tolerance: float
+
+
+class Manifest(StrictModel):
+    """manifest.yaml, strict. ``files`` maps each file's path in the bundle to its sha256."""
+
+    format_version: int
+    model_id: str
+    created: str
+    graph: GraphShape
+    opset: int
+    learned_images: list[str]
+    training: dict[str, Any]
+    parity: dict[str, Any]
+    reference_images: list[ReferenceImage]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle."""
+
+    path: Path
+    manifest: Manifest
+
+    def model_path(self, precision: str = "fp32") -> Path:
+        """The ONNX file of ``precision``; raises BundleError where the bundle has none."""
+        name = f"model.{precision}.onnx"
+        if name not in self.manifest.files:
+            raise BundleError(f"{self.path}: has no {precision} model; export again with --precision {precision}")
+        return self.path / name
+
+    def model_sha256(self, precision: str = "fp32") -> str:
+        """The hash of that file, as the manifest has it."""
+        return self.manifest.files[self.model_path(precision).name]
+
+    def start_calibration(self) -> CalibrationTensors:
+        """The trainer's centres and statistics: a start, without a threshold."""
+        return CalibrationTensors.load(self.path / START_CALIBRATION, self.manifest.graph)
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Read and verify the bundle at ``path``; raises BundleError, HashMismatchError or NewerFormatError."""
+    if not (path / MANIFEST).is_file():
+        raise BundleError(
+            f"{path}: expected a model bundle ({MANIFEST}), there is none; make one with edge-export or correct --bundle"
+        )
+    try:
+        content = load_yaml(path / MANIFEST)
+        version = content.get("format_version")
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise NewerFormatError(
+                f"{path}: bundle format {version} is newer than this program's {FORMAT_VERSION}; update edge-inspect"
+            )
+        manifest = parse(Manifest, content, str(path / MANIFEST))
+    except ConfigError as error:
+        raise BundleError(str(error)) from error
+    verify_files(path, manifest.files)
+    return Bundle(path, manifest)
+
+
+def verify_files(folder: Path, files: dict[str, str]) -> None:
+    """Raise unless every named file lies inside ``folder`` and has its sha256."""
+    for name, expected in files.items():
+        file = folder / name
+        if ".." in Path(name).parts or Path(name).is_absolute():
+            raise BundleError(f"{folder}: the manifest names {name!r}, outside the folder; do not use this bundle")
+        if not file.is_file():
+            raise BundleError(f"{folder}: {name} is missing; copy the bundle again")
+        if file_sha256(file) != expected:
+            raise HashMismatchError(f"{folder}: {name} is not the file its manifest names (sha256 differs); copy the bundle again")
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,76 @@
+"""A live cv2.VideoCapture read by a thread of its own, so that a slow reader gets the newest frame and never waits for ever."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from edge.cameras.base import Camera
+from edge.clock import Clock
+from edge.errors import CameraLostError, CameraTimeoutError
+
+
+class Capture(Protocol):
+    """What is used of cv2.VideoCapture."""
+
+    def read(self) -> tuple[bool, object]:
+        """(True, image), or False when the device is gone."""
+        ...
+
+    def release(self) -> None:
+        """Give the device back."""
+        ...
+
+
+class LiveCamera(Camera):
+    """Keeps only the newest frame. V4L2 queues four; who reads slowly without this sees parts that have long passed."""
+
+    live = True
+    JOIN_SECONDS = 3.0
+
+    def __init__(self, name: str, capture: Capture, clock: Clock) -> None:
+        super().__init__(name)
+        self._clock = clock
+        self._capture = capture
+        self._changed = threading.Condition()
+        self._newest: tuple[object, int] | None = None
+        self._lost: str | None = None
+        self._stopping = False
+        self._given = 0
+        self._thread = threading.Thread(target=self._keep_newest, name=f"camera {name}", daemon=True)
+        self._thread.start()
+
+    def _keep_newest(self) -> None:
+        reason = "the camera gives no more frames"
+        try:
+            while not self._stopping:
+                ok, image = self._capture.read()
+                if not ok:
+                    break
+                with self._changed:
+                    self._newest = (image, self._clock.monotonic_ns())
+                    self._changed.notify_all()
+        except Exception as error:  # whatever a driver throws ends this camera, not the process
+            reason = f"reading failed: {error}"
+        finally:
+            # Released by the thread that reads: releasing under a blocked read crashes some drivers.
+            self._capture.release()
+            with self._changed:
+                self._lost = reason
+                self._changed.notify_all()
+
+    def _read_impl(self, timeout_ms: int) -> tuple[object, int, str]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._newest is not None or self._lost is not None, timeout_ms / 1000)
+            if self._newest is None and self._lost is not None:
+                raise CameraLostError(f"{self.name}: {self._lost}; check its cable and power")
+            if self._newest is None:
+                raise CameraTimeoutError(f"{self.name}: no frame within {timeout_ms} ms; check trigger, exposure and cable")
+            (image, exposed_ns), self._newest = self._newest, None
+        source = f"{self.name}#{self._given}"
+        self._given += 1
+        return image, exposed_ns, source
+
+    def _close_impl(self) -> None:
+        self._stopping = True
+        self._thread.join(self.JOIN_SECONDS)  # a driver that blocks for longer ends with the process

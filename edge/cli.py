@@ -1,0 +1,219 @@
+"""edge-inspect: frames in, a verdict for each, the reject line driven."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TextIO, TypeVar
+
+from rich.console import Console
+
+from edge.bundle import open_bundle
+from edge.calibration_slot import SlotStore
+from edge.cameras.base import Camera
+from edge.cameras.open_camera import FORMS, open_camera
+from edge.clock import Clock, SystemClock
+from edge.engines.open_engine import open_engine
+from edge.errors import (
+    EXIT_FAILED,
+    CameraOpenError,
+    ConfigError,
+    LineOpenError,
+    NotCalibratedError,
+    OutputError,
+)
+from edge.exit_code import reported
+from edge.gpio.base import OutputLine
+from edge.gpio.open_line import open_line
+from edge.inspection_loop import InspectionLoop
+from edge.locations import bundle_path, state_path, station_path
+from edge.reject_gate import RejectGate
+from edge.reject_line import RejectLine
+from edge.station_config import StationConfig, load_station
+from edge.station_view import station_view
+from edge.status_line import StatusLine
+from edge.verdict import Outcome, Verdict
+from edge.verdict_log import VerdictLog
+
+RETRY_NS = 1_000_000_000
+Opened = TypeVar("Opened")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    console = Console(stderr=True)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with reported("edge-inspect", console) as outcome, ExitStack() as stack:
+        outcome.code = _inspect(options, console, stop, SystemClock(), stack)
+    return outcome.code
+
+
+def _inspect(options: argparse.Namespace, console: Console, stop: threading.Event, clock: Clock, stack: ExitStack) -> int:
+    def say(text: str, style: str = "") -> None:
+        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    def opened(attempt: Callable[[], Opened]) -> Opened:
+        """``attempt``, again and again with --wait-for-hardware while what it needs is not there yet; outputs stay safe."""
+        told = ""
+        while True:
+            try:
+                return attempt()
+            except (CameraOpenError, LineOpenError, NotCalibratedError) as error:
+                if not options.wait_for_hardware:
+                    raise
+                if str(error) != told:
+                    told = str(error)
+                    say(f"waiting: {told}", "yellow")
+            if clock.wait(stop, RETRY_NS):
+                raise _StoppedWaitingError
+
+    station = _station(options)
+    try:
+        # The lines come first, so that they are safe while everything else is still being opened.
+        reject_line, ready_line = opened(lambda: _open_lines(station, options.dry_run, clock))
+        reject = RejectLine(reject_line, RejectGate(station.reject_pulse_ms, station.pass_valid_ms), clock)
+        stack.callback(reject.close)
+        if ready_line is not None:
+            stack.callback(ready_line.close)
+
+        bundle = open_bundle(bundle_path(options.bundle))
+        engine = stack.enter_context(open_engine(bundle, options.precision, options.threads))
+        view = station_view(station, bundle.manifest.graph)
+        store = SlotStore(state_path(options.state, bundle.path), bundle)
+        slot = opened(lambda: store.current(options.precision, engine.runtime, view.view))
+        engine.bind(slot.tensors)
+        slot.self_test(engine)
+
+        def open_source() -> Camera:
+            return open_camera(station.camera, clock)
+
+        camera = stack.enter_context(opened(open_source))
+    except _StoppedWaitingError:
+        say("stopped while waiting; lines are safe")
+        return 0
+
+    promise = slot.record.promise
+    say(f"model {bundle.manifest.model_id} {options.precision} on {engine.runtime}, camera {camera.name}")
+    say(
+        f"calibration {slot.record.serial}: threshold {slot.record.threshold:.4g}, at most {promise.false_reject_rate:.2%} "
+        f"false rejects promised ({promise.confidence:.0%} confidence{'' if promise.exact else ', approximate'})"
+    )
+    say(
+        _lines_in_words(station, options.dry_run, reject_line, ready_line),
+        "" if station.lines.backend == "gpiod" else "bold yellow",
+    )
+
+    stream = _verdict_stream(options.verdicts, stack)
+    log = VerdictLog(stream) if stream is not None else None
+    if log is not None:
+        stack.callback(log.close)
+    status = stack.enter_context(StatusLine(console))
+
+    def report(verdict: Verdict) -> None:
+        if log is not None:
+            log.add(verdict)
+        status.show(verdict)
+
+    loop = InspectionLoop(open_source, camera, engine, slot, view, reject, clock, station.camera.read_timeout_ms, report)
+    if ready_line is not None:
+        ready_line.set(True)
+    loop.run(stop, options.max_frames)
+    stack.close()  # lines safe, log written, before the last words
+    counts = ", ".join(f"{loop.counts[outcome]} {outcome.value}" for outcome in Outcome)
+    say(f"{loop.counts.total()} frames: {counts}; lines are safe")
+    if log is not None and (log.failure is not None or log.dropped):
+        say(f"edge-inspect: {log.dropped} verdicts were not written ({log.failure or 'the log was too slow'})", "red")
+        return EXIT_FAILED
+    return 0
+
+
+class _StoppedWaitingError(Exception):
+    """Told to stop while waiting for hardware."""
+
+
+def _station(options: argparse.Namespace) -> StationConfig:
+    station = load_station(station_path(options.station))
+    if options.camera is not None:
+        station = station.model_copy(update={"camera": station.camera.model_copy(update={"source": options.camera})})
+    if options.gpio is not None:
+        station = station.model_copy(update={"lines": station.lines.model_copy(update={"backend": options.gpio})})
+    if not options.dry_run and station.lines.backend == "gpiod" and station.lines.reject is None:
+        raise ConfigError(
+            "no reject line is configured, so a bad part could not be stopped; name one under `lines: reject:` in the station "
+            "file, or say --gpio recording (a stand-in that drives nothing) or --dry-run"
+        )
+    return station
+
+
+def _open_lines(station: StationConfig, dry_run: bool, clock: Clock) -> tuple[OutputLine | None, OutputLine | None]:
+    if dry_run:
+        return None, None
+    lines = station.lines
+    reject = open_line("reject", lines.reject, True, lines.backend, clock)
+    try:
+        return reject, open_line("ready", lines.ready, False, lines.backend, clock)
+    except LineOpenError:
+        if reject is not None:
+            reject.close()
+        raise
+
+
+def _lines_in_words(station: StationConfig, dry_run: bool, reject: OutputLine | None, ready: OutputLine | None) -> str:
+    if dry_run:
+        return "DRY RUN: no line is driven"
+    if station.lines.backend == "recording":
+        return "RECORDING GPIO: a stand-in; no line is driven, bad parts are not stopped"
+    return "lines: " + ", ".join(line.name for line in (reject, ready) if line is not None)
+
+
+def _verdict_stream(wanted: str | None, stack: ExitStack) -> TextIO | None:
+    if wanted == "-" or (wanted is None and not sys.stdout.isatty()):
+        return sys.stdout
+    if wanted is None:
+        return None
+    try:
+        return stack.enter_context(open(wanted, "a", encoding="utf-8"))
+    except OSError as error:
+        raise OutputError(f"--verdicts {wanted}: cannot write there: {error.strerror}; choose another file") from error
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("edge-inspect", description=__doc__)
+    parser.add_argument("--camera", help=f"{FORMS}; overrides the station file")
+    parser.add_argument("--bundle", type=Path, help="model bundle; default: EDGE_INSPECT_BUNDLE, /var/lib/edge-inspect/bundle")
+    parser.add_argument("--station", type=Path, help="station file; default: EDGE_INSPECT_STATION, /etc/edge-inspect/station.yaml")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        help="where calibrations are kept; default: EDGE_INSPECT_STATE, the device's own, or beside the bundle",
+    )
+    parser.add_argument("--precision", default="fp32", help="model file of the bundle to run (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads of the engine (default: the runtime's choice)")
+    parser.add_argument("--gpio", choices=("gpiod", "recording"), help="overrides `lines: backend:`; recording drives nothing")
+    parser.add_argument(
+        "--verdicts", metavar="FILE", help="append JSON lines here, - for stdout; default: stdout unless it is a terminal"
+    )
+    parser.add_argument("--max-frames", type=_positive, help="stop after this many verdicts")
+    parser.add_argument("--dry-run", action="store_true", help="inspect and report, open and drive no line")
+    parser.add_argument(
+        "--wait-for-hardware", action="store_true", help="keep trying for camera, lines and calibration, outputs safe"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""The contract of an engine: load once, bind the calibration once, infer one image at a time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+
+from edge import graph_contract
+from edge.calibration_tensors import Array, CalibrationTensors
+from edge.errors import EngineError
+from edge.frame import Image
+from edge.graph_contract import GraphShape
+from edge.verdict import Scores
+
+Outputs = dict[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """Scores and the anomaly map, float32 map_height×map_width, of one image."""
+
+    scores: Scores
+    anomaly_map: Array
+
+
+class Engine(ABC):
+    """Public methods check shape, dtype and state; a backend implements only ``_bind_impl``, ``_run_impl``, ``_close_impl``.
+
+    One thread uses an engine at a time.
+    """
+
+    def __init__(self, shape: GraphShape) -> None:
+        self.shape = shape
+        self._bound = False
+        self._closed = False
+
+    @property
+    @abstractmethod
+    def runtime(self) -> str:
+        """Name and version of the runtime and provider; part of a calibration slot's key."""
+
+    def bind(self, tensors: CalibrationTensors) -> None:
+        """Take the calibration; may be called again between two images. Raises SlotError on a wrong shape."""
+        self._require_open()
+        tensors.check(self.shape, "calibration")
+        self._bind_impl(tensors)
+        self._bound = True
+
+    def infer(self, image: Image) -> Inference:
+        """Score uint8 height×width×3 (BGR); raises EngineError. Figures may be NaN: the decision handles that."""
+        outputs = self._run(image, graph_contract.INSPECTION_OUTPUTS)
+        feature, reconstruction, score = (float(outputs[name].reshape(())) for name in graph_contract.SCORES)
+        brightness, saturation, sharpness = (float(v) for v in outputs[graph_contract.IMAGE_QUALITY].reshape(3))
+        scores = Scores(feature, reconstruction, score, brightness, saturation, sharpness)
+        grid = (self.shape.map_height, self.shape.map_width)
+        return Inference(scores, outputs[graph_contract.ANOMALY_MAP].reshape(grid))
+
+    def read_feature(self, image: Image) -> Array:
+        """Z of one image, float32 channels×map_height×map_width; calibration derives C from it."""
+        feature = self._run(image, (graph_contract.FEATURE,))[graph_contract.FEATURE]
+        grid: Array = feature.reshape(self.shape.channels, self.shape.map_height, self.shape.map_width)
+        return grid
+
+    def read_reconstruction(self, image: Image) -> Array:
+        """X̂ for people to look at, float32 h×w×3 (BGR, 0…1)."""
+        flat = self._run(image, (graph_contract.RECONSTRUCTION,))[graph_contract.RECONSTRUCTION]
+        image_hat: Array = flat.reshape(3, self.shape.map_height, self.shape.map_width).transpose(1, 2, 0)
+        return image_hat
+
+    def close(self) -> None:
+        """Give everything back; may be called twice."""
+        if not self._closed:
+            self._closed = True
+            self._close_impl()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _run(self, image: Image, names: tuple[str, ...]) -> Outputs:
+        self._require_open()
+        if not self._bound:
+            raise EngineError("the engine has no calibration; call bind() before the first image")
+        expected = (self.shape.height, self.shape.width, 3)
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape != expected:
+            came = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+            raise EngineError(f"the engine expects uint8 {expected}, got {came}; resize with edge.preprocess")
+        return self._run_impl(np.ascontiguousarray(image)[None], names)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise EngineError("the engine is closed; open it again")
+
+    @abstractmethod
+    def _bind_impl(self, tensors: CalibrationTensors) -> None: ...
+
+    @abstractmethod
+    def _run_impl(self, image: Image, names: tuple[str, ...]) -> Outputs: ...
+
+    @abstractmethod
+    def _close_impl(self) -> None: ...

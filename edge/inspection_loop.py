@@ -1,0 +1,117 @@
+"""The stages joined: frame → engine → decision → reject line → record. No arithmetic of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+from edge.calibration_slot import CalibrationSlot
+from edge.cameras.base import Camera
+from edge.clock import Clock
+from edge.decision import decide
+from edge.engines.base import Engine
+from edge.errors import CameraLostError, CameraOpenError, EdgeInspectError, EndOfStream
+from edge.frame import Frame
+from edge.reject_line import RejectLine
+from edge.station_view import StationView
+from edge.verdict import Outcome, Scores, Verdict
+
+REOPEN_NS = 1_000_000_000
+
+
+class InspectionLoop:
+    """Inspects frame after frame until told to stop, the source ends, or a line can no longer be driven (LineError).
+
+    Whatever else goes wrong with a frame is its FAULT verdict, the line says reject, and the next frame is tried.
+    ``engine`` is bound to ``slot``. ``report`` gets every verdict after the line was driven.
+    """
+
+    def __init__(
+        self,
+        open_camera: Callable[[], Camera],
+        camera: Camera,
+        engine: Engine,
+        slot: CalibrationSlot,
+        view: StationView,
+        reject: RejectLine,
+        clock: Clock,
+        read_timeout_ms: int,
+        report: Callable[[Verdict], None],
+    ) -> None:
+        self._open_camera, self._camera, self._engine, self._slot, self._view = open_camera, camera, engine, slot, view
+        self._reject, self._clock, self._read_timeout_ms, self._report = reject, clock, read_timeout_ms, report
+        self.counts: Counter[Outcome] = Counter()
+        self._lost = False
+
+    def run(self, stop: threading.Event, max_frames: int | None = None) -> None:
+        """Return on ``stop``, after ``max_frames`` verdicts, or at the end of a recording; the camera is closed then."""
+        try:
+            part = 0
+            while not stop.is_set() and (max_frames is None or part < max_frames):
+                try:
+                    verdict = self._inspect(part)
+                except EndOfStream:
+                    return
+                self._reject.apply(verdict.outcome)
+                self.counts[verdict.outcome] += 1
+                self._report(verdict)
+                part += 1
+                if self._lost:
+                    self._reopen(stop)
+        finally:
+            self._camera.close()
+
+    def _inspect(self, part: int) -> Verdict:
+        self._lost = False
+        started = self._clock.monotonic_ns()
+        stages: dict[str, float] = {}
+        frame: Frame | None = None
+        scores: Scores | None = None
+        source = self._camera.name
+        mark = started
+
+        def stage(name: str) -> None:
+            nonlocal mark
+            now = self._clock.monotonic_ns()
+            stages[name], mark = (now - mark) / 1e6, now
+
+        try:
+            frame = self._camera.read(self._read_timeout_ms)
+            source = frame.source
+            stage("capture")
+            image = self._view.preprocess(frame.image)
+            stage("preprocess")
+            scores = self._engine.infer(image).scores
+            stage("engine")
+            outcome, reason = decide(scores, self._slot.record.threshold)
+            stage("decision")
+        except EndOfStream:
+            raise
+        except EdgeInspectError as error:
+            self._lost = isinstance(error, CameraLostError)
+            outcome, reason = Outcome.FAULT, str(error)
+        return Verdict(
+            part_id=part,
+            outcome=outcome,
+            reason=reason,
+            source=source,
+            trigger_ns=started,
+            exposed_ns=frame.exposed_ns if frame is not None else None,
+            decided_ns=self._clock.monotonic_ns(),
+            wall_ns=self._clock.wall_ns(),
+            scores=scores,
+            threshold=self._slot.record.threshold,
+            calibration_serial=self._slot.record.serial,
+            stage_ms=stages,
+        )
+
+    def _reopen(self, stop: threading.Event) -> None:
+        """Until the camera is back the gate stays closed: it opens on a PASS only."""
+        self._camera.close()
+        while not self._clock.wait(stop, REOPEN_NS):
+            try:
+                self._camera = self._open_camera()
+                return
+            except CameraOpenError:
+                continue

@@ -1,0 +1,49 @@
+"""What the station lets the engine see: region of interest and ignore mask, the same for capture, calibration and inspection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge.calibration_tensors import Array
+from edge.frame import Image
+from edge.graph_contract import GraphShape
+from edge.image_file import read_image
+from edge.preprocess import Region, ignore_mask_cells, preprocess
+from edge.station_config import RegionConfig, StationConfig
+from edge.strict_yaml import StrictModel
+
+
+class View(StrictModel):
+    """Identity of the view, kept in a slot: a threshold is valid only for what it was derived on."""
+
+    region: RegionConfig | None
+    ignore_mask_sha256: str | None
+
+    def describe(self) -> str:
+        """In words."""
+        region = "the whole image"
+        if self.region is not None:
+            region = f"region {self.region.width}×{self.region.height} at ({self.region.x}, {self.region.y})"
+        return region + (f" with ignore_mask {self.ignore_mask_sha256[:12]}" if self.ignore_mask_sha256 else "")
+
+
+@dataclass(frozen=True, slots=True)
+class StationView:
+    """Turns a camera image into the engine's input. ``ignore_mask``: float32 map_height×map_width, 1 = not judged."""
+
+    view: View
+    shape: GraphShape
+    region: Region | None
+    ignore_mask: Array
+
+    def preprocess(self, image: Image) -> Image:
+        """Crop and resize, uint8 height×width×3; raises ConfigError where the region reaches outside the image."""
+        return preprocess(image, self.shape.height, self.shape.width, self.region)
+
+
+def station_view(station: StationConfig, shape: GraphShape) -> StationView:
+    """The view of ``station`` for a graph of ``shape``; raises ConfigError or ImageError on a mask that cannot be used."""
+    region = station.region.region() if station.region is not None else None
+    mask = read_image(station.ignore_mask) if station.ignore_mask is not None else None
+    cells = ignore_mask_cells(mask.image if mask else None, shape.map_height, shape.map_width, region)
+    return StationView(View(region=station.region, ignore_mask_sha256=mask.sha256 if mask else None), shape, region, cells)

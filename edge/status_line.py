@@ -1,0 +1,42 @@
+"""One live line for whoever watches the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from edge.verdict import Outcome, Verdict
+
+STYLES = {Outcome.PASS: "bold green", Outcome.REJECT: "bold red", Outcome.FAULT: "bold yellow"}
+
+
+class StatusLine:
+    """Shows the newest verdict and the counts on ``console``; does nothing where that is not a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, refresh_per_second=5, transient=True) if console.is_terminal else None
+        self._counts: Counter[Outcome] = Counter()
+
+    def show(self, verdict: Verdict) -> None:
+        """Take the newest verdict."""
+        self._counts[verdict.outcome] += 1
+        if self._live is None:
+            return
+        score = f"{verdict.scores.score:.3f} of {verdict.threshold:.3f}" if verdict.scores and verdict.threshold else verdict.reason
+        counts = "  ".join(f"{outcome.value} {self._counts[outcome]}" for outcome in Outcome)
+        line = Text.assemble((f"{verdict.outcome.value:6}", STYLES[verdict.outcome]), f"  {score}   {counts}")
+        line.append(f"   {sum(verdict.stage_ms.values()):.1f} ms   {verdict.source}", "dim")
+        self._live.update(line)
+
+    def __enter__(self) -> StatusLine:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()

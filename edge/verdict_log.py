@@ -1,0 +1,56 @@
+"""Verdicts as JSON lines, written by a thread of its own so that a slow disk or pipe never holds up a part."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TextIO
+
+from edge.verdict import Verdict
+
+CAPACITY = 4096
+
+
+class VerdictLog:
+    """Writes each verdict as one line to ``stream``. What does not fit into the queue is counted in ``dropped``, not waited for."""
+
+    def __init__(self, stream: TextIO, capacity: int = CAPACITY) -> None:
+        self._stream = stream
+        self._queue: queue.Queue[Verdict | None] = queue.Queue(capacity)
+        self.dropped = 0
+        self.failure: OSError | None = None
+        self._thread = threading.Thread(target=self._write, name="verdict log", daemon=True)
+        self._thread.start()
+
+    def add(self, verdict: Verdict) -> None:
+        """Queue one verdict; never blocks."""
+        try:
+            self._queue.put_nowait(verdict)
+        except queue.Full:
+            self.dropped += 1
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Write what is queued and stop; gives up after ``timeout_s`` when the stream is stuck."""
+        try:
+            self._queue.put(None, timeout=timeout_s)
+        except queue.Full:
+            return
+        self._thread.join(timeout_s)
+
+    def _write(self) -> None:
+        while (verdict := self._queue.get()) is not None:
+            if self.failure is not None:
+                self.dropped += 1
+                continue
+            try:
+                self._stream.write(verdict.to_json() + "\n")
+                if self._queue.empty():
+                    self._stream.flush()
+            except (OSError, ValueError) as error:
+                self.failure = error if isinstance(error, OSError) else OSError(str(error))
+                self.dropped += 1
+        if self.failure is None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError) as error:
+                self.failure = error if isinstance(error, OSError) else OSError(str(error))

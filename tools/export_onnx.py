@@ -1,0 +1,158 @@
+"""From a training run to a bundle: export, check, compare, and only then write."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import safetensors.numpy
+import torch
+import yaml
+
+from calibration.center import derive_center
+from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, file_sha256
+from edge.calibration_tensors import CalibrationTensors
+from edge.durable_files import new_folder
+from edge.engines.onnx_runtime import OnnxRuntimeEngine
+from edge.errors import EdgeInspectError, InputError
+from edge.frame import Image
+from edge.graph_contract import ANOMALY_MAP, FEATURE, IMAGE, IMAGE_QUALITY, RECONSTRUCTION, SCORES
+from edge.image_file import read_image
+from edge.preprocess import preprocess
+from edge.verdict import Scores
+from tools.inspection_graph import InspectionGraph
+from trainer import checkpoint
+from trainer.dataset import find_normal_images
+
+OPSET = 19
+OUTPUTS = (*SCORES, ANOMALY_MAP, IMAGE_QUALITY, FEATURE, RECONSTRUCTION)
+PARITY_IMAGES = 16
+PARITY_TOLERANCE = 1e-3
+"""Largest relative difference of a score between checkpoint and ONNX; two FP32 runtimes sum in another order."""
+REFERENCE_IMAGES = 2
+
+
+class ParityError(EdgeInspectError):
+    """The exported graph does not score as the checkpoint does."""
+
+
+def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str, Any]:
+    """Write the bundle of ``run`` to ``out`` and return its parity report.
+
+    images: real images for the parity gate, by default those the run was trained on. Raises InputError, and ParityError
+    where the gate fails; then nothing is written.
+    """
+    model, record = checkpoint.load(run)
+    if not record.finished:
+        raise InputError(f"{run}: the training run is not finished (step {record.step}); run edge-train again to resume it")
+    sample_path = run / checkpoint.SAMPLE
+    if not sample_path.is_file():
+        raise InputError(f"{sample_path} is missing; train again")
+    graph = InspectionGraph(model).eval()
+    shape = graph.shape()
+    pictures = _parity_pictures(images or Path(record.source), shape.height, shape.width)
+    tensors = derive_center(safetensors.numpy.load_file(sample_path)["feature"], shape)
+    with new_folder(out) as folder:
+        onnx_path = folder / "model.fp32.onnx"
+        _export(graph, tensors, pictures[0], onnx_path)
+        tensors, parity, expected = _compare(graph, tensors, pictures, onnx_path)
+        (folder / START_CALIBRATION).mkdir()
+        hashes = {f"{START_CALIBRATION}/{name}": digest for name, digest in tensors.save(folder / START_CALIBRATION).items()}
+        hashes[onnx_path.name] = file_sha256(onnx_path)
+        references = []
+        (folder / "reference").mkdir()
+        for index in range(min(REFERENCE_IMAGES, len(pictures))):
+            name = f"reference/{index}.npy"
+            np.save(folder / name, pictures[index], allow_pickle=False)
+            hashes[name] = file_sha256(folder / name)
+            scores = expected[index]
+            references.append(
+                {
+                    "file": name,
+                    "feature_score": scores.feature_score,
+                    "reconstruction_score": scores.reconstruction_score,
+                    "score": scores.score,
+                    "tolerance": PARITY_TOLERANCE * max(1.0, abs(scores.score)),
+                }
+            )
+        identity = hashlib.sha256("".join(sorted(hashes.values())).encode()).hexdigest()[:16]
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            "model_id": identity,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "graph": shape.model_dump(),
+            "opset": OPSET,
+            "learned_images": record.learned,
+            "training": {
+                "config": record.config.model_dump(),
+                "weights_sha256": record.weights_sha256,
+                "smoothness": record.smoothness,
+            },
+            "parity": parity,
+            "reference_images": references,
+            "files": hashes,
+        }
+        (folder / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return parity
+
+
+def _parity_pictures(folder: Path, height: int, width: int) -> list[Image]:
+    found = find_normal_images(folder, max_bad_share=1.0)
+    paths = [path for path, _ in (found.held_out + found.learned)[:PARITY_IMAGES]]
+    return [preprocess(read_image(path).image, height, width) for path in paths]
+
+
+def _export(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image, path: Path) -> None:
+    arguments = graph.arguments(torch.from_numpy(picture)[None], tensors)
+    names = [IMAGE, *(name for name, _ in tensors.items())]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph, arguments, str(path), input_names=names, output_names=list(OUTPUTS),
+            opset_version=OPSET, dynamo=False, do_constant_folding=True,
+        )  # fmt: skip
+    onnx.checker.check_model(str(path), full_check=True)
+
+
+def _compare(
+    graph: InspectionGraph, tensors: CalibrationTensors, pictures: list[Image], onnx_path: Path
+) -> tuple[CalibrationTensors, dict[str, Any], list[Scores]]:
+    """Score ``pictures`` by the checkpoint and by ONNX Runtime; set the start weights 1/mean from them; the parity report."""
+
+    def by_torch(current: CalibrationTensors, picture: Image) -> tuple[float, float, float]:
+        with torch.no_grad():
+            result = graph(*graph.arguments(torch.from_numpy(picture)[None], current))
+        return float(result[0]), float(result[1]), float(result[2])
+
+    first = np.array([by_torch(tensors, picture) for picture in pictures])
+    means = np.maximum(first[:, :2].mean(0), 1e-6)
+    tensors = tensors.with_weights(1.0 / means[0], 1.0 / means[1])
+    reference = np.array([by_torch(tensors, picture) for picture in pictures])
+    with OnnxRuntimeEngine(onnx_path, graph.shape()) as engine:
+        engine.bind(tensors)
+        scores = [engine.infer(picture).scores for picture in pictures]
+    exported = np.array([(s.feature_score, s.reconstruction_score, s.score) for s in scores])
+    difference = np.abs(exported - reference) / np.maximum(np.abs(reference), 1e-6)
+    threshold = float(np.median(reference[:, 2]))  # the middle of the images is the hardest place to agree at
+    flips = int(((reference[:, 2] >= threshold) != (exported[:, 2] >= threshold)).sum())
+    # An image within the tolerance of the threshold may fall to either side; that is a tie, not a disagreement.
+    ties = int((np.abs(reference[:, 2] - threshold) <= PARITY_TOLERANCE * abs(threshold)).sum())
+    parity = {
+        "images": len(pictures),
+        "largest_relative_difference": float(difference.max()),
+        "largest_score_difference": float(np.abs(exported[:, 2] - reference[:, 2]).max()),
+        "decision_flips": flips,
+        "ties": ties,
+        "tolerance": PARITY_TOLERANCE,
+    }
+    if not np.isfinite(difference).all() or difference.max() > PARITY_TOLERANCE or flips > ties:
+        raise ParityError(
+            f"parity gate failed: ONNX scores differ from the checkpoint's by up to {difference.max():.2%} "
+            f"({flips} decision flips; allowed {PARITY_TOLERANCE:.2%}); no bundle was written"
+        )
+    return tensors, parity, scores
