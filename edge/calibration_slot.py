@@ -21,7 +21,7 @@ from edge.bundle import Bundle, ReferenceImage, file_sha256, verify_files
 from edge.calibration_tensors import CalibrationTensors
 from edge.durable_files import new_folder, sync_folder
 from edge.engines.base import Engine
-from edge.errors import NewerFormatError, NotCalibratedError, OutputError, SlotError
+from edge.errors import HashMismatchError, NewerFormatError, NotCalibratedError, OutputError, SlotError
 from edge.frame import Image
 from edge.station_view import View
 from edge.strict_yaml import StrictModel, load_yaml, parse
@@ -30,6 +30,7 @@ FORMAT_VERSION = 1
 RECORD = "slot.yaml"
 CURRENT = "current"
 SERIAL_DIGITS = 6
+OUTSIDE_THE_HASH = ("serial", "created", "operator", "content_sha256")
 
 
 class Promise(StrictModel):
@@ -160,16 +161,14 @@ class SlotStore:
             for image, reference in references:
                 np.save(folder / reference.file, image, allow_pickle=False)
                 files[reference.file] = file_sha256(folder / reference.file)
-            identity = {k: v for k, v in content.items() if k not in ("created", "operator")} | {"files": files}
             record = {
                 "format_version": FORMAT_VERSION,
                 "serial": serial,
-                "content_sha256": hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
                 **content,
                 "reference_images": [reference.model_dump() for _, reference in references],
                 "files": files,
             }
-            parse(SlotRecord, record, RECORD)
+            record["content_sha256"] = content_sha256(record)
             (folder / RECORD).write_text(yaml.safe_dump(record, sort_keys=False, allow_unicode=True), encoding="utf-8")
             for name, data in extra.items():
                 (folder / name).write_bytes(data)
@@ -199,8 +198,16 @@ class SlotStore:
                 f"{path}: slot format {version} is newer than this program's {FORMAT_VERSION}; update edge-inspect"
             )
         record = parse(SlotRecord, content, str(path / RECORD))
+        if content_sha256(content) != record.content_sha256:
+            raise HashMismatchError(f"{path}: {RECORD} was edited since it was written; calibrate again")
         verify_files(path, record.files)
         return CalibrationSlot(path, record, CalibrationTensors.load(path, self._bundle.manifest.graph))
+
+
+def content_sha256(record: dict[str, Any]) -> str:
+    """Identity of a calibration: all of its record but who made it, when, and under which number."""
+    identity = {name: value for name, value in record.items() if name not in OUTSIDE_THE_HASH}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def load_picture(path: Path) -> Image:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 
@@ -111,8 +111,7 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
         "" if station.lines.backend == "gpiod" else "bold yellow",
     )
 
-    stream = _verdict_stream(options.verdicts, stack)
-    log = VerdictLog(stream) if stream is not None else None
+    log = _verdict_log(options.verdicts)
     if log is not None:
         stack.callback(log.close)
     status = stack.enter_context(StatusLine(console))
@@ -174,13 +173,13 @@ def _lines_in_words(station: StationConfig, dry_run: bool, reject: OutputLine | 
     return "lines: " + ", ".join(line.name for line in (reject, ready) if line is not None)
 
 
-def _verdict_stream(wanted: str | None, stack: ExitStack) -> TextIO | None:
+def _verdict_log(wanted: str | None) -> VerdictLog | None:
     if wanted == "-" or (wanted is None and not sys.stdout.isatty()):
-        return sys.stdout
+        return VerdictLog(sys.stdout)
     if wanted is None:
         return None
     try:
-        return stack.enter_context(open(wanted, "a", encoding="utf-8"))
+        return VerdictLog(open(wanted, "a", buffering=1, encoding="utf-8"), owned=True)
     except OSError as error:
         raise OutputError(f"--verdicts {wanted}: cannot write there: {error.strerror}; choose another file") from error
 

@@ -12,13 +12,16 @@ CAPACITY = 4096
 
 
 class VerdictLog:
-    """Writes each verdict as one line to ``stream``. What does not fit into the queue is counted in ``dropped``, not waited for."""
+    """Writes each verdict as one line to ``stream``, which it closes at the end where it is ``owned``.
 
-    def __init__(self, stream: TextIO, capacity: int = CAPACITY) -> None:
-        self._stream = stream
+    What does not fit into the queue, or cannot be written, is counted in ``dropped``, not waited for; ``failure`` says why.
+    """
+
+    def __init__(self, stream: TextIO, capacity: int = CAPACITY, owned: bool = False) -> None:
+        self._stream, self._owned = stream, owned
         self._queue: queue.Queue[Verdict | None] = queue.Queue(capacity)
         self.dropped = 0
-        self.failure: OSError | None = None
+        self.failure: Exception | None = None
         self._thread = threading.Thread(target=self._write, name="verdict log", daemon=True)
         self._thread.start()
 
@@ -30,27 +33,29 @@ class VerdictLog:
             self.dropped += 1
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Write what is queued and stop; gives up after ``timeout_s`` when the stream is stuck."""
-        try:
-            self._queue.put(None, timeout=timeout_s)
-        except queue.Full:
-            return
-        self._thread.join(timeout_s)
+        """Write what is queued and stop; gives up after ``timeout_s`` when the stream is stuck. May be called twice."""
+        if self._thread.is_alive():
+            try:
+                self._queue.put(None, timeout=timeout_s)
+            except queue.Full:
+                return
+            self._thread.join(timeout_s)
 
     def _write(self) -> None:
         while (verdict := self._queue.get()) is not None:
-            if self.failure is not None:
-                self.dropped += 1
-                continue
-            try:
-                self._stream.write(verdict.to_json() + "\n")
-                if self._queue.empty():
-                    self._stream.flush()
-            except (OSError, ValueError) as error:
-                self.failure = error if isinstance(error, OSError) else OSError(str(error))
-                self.dropped += 1
-        if self.failure is None:
-            try:
+            if self.failure is None:
+                try:
+                    self._stream.write(verdict.to_json() + "\n")
+                    if self._queue.empty():
+                        self._stream.flush()
+                    continue
+                except (OSError, ValueError) as error:  # ValueError: the stream was closed under us
+                    self.failure = error
+            self.dropped += 1
+        try:
+            if self._owned:
+                self._stream.close()
+            else:
                 self._stream.flush()
-            except (OSError, ValueError) as error:
-                self.failure = error if isinstance(error, OSError) else OSError(str(error))
+        except (OSError, ValueError) as error:
+            self.failure = self.failure or error

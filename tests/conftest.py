@@ -1,0 +1,54 @@
+"""Fixtures shared by all suites: images of a made-up part, and a tiny but real bundle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import pytest
+
+from calibration.cli import main as calibrate_main
+from tests.tiny_bundle import part_image, write_tiny_bundle
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the machine's own station, bundle or state."""
+    for name in list(os.environ):
+        if name.startswith("EDGE_INSPECT_") and name != "EDGE_INSPECT_DATA":
+            monkeypatch.delenv(name)
+    monkeypatch.setattr("edge.locations.DEFAULT_STATION", Path("/nonexistent/station.yaml"))
+
+
+@pytest.fixture
+def write_parts() -> Callable[..., Path]:
+    """``write_parts(folder, count, first_seed=0, defect=False)`` writes PNGs of the made-up part."""
+
+    def write(folder: Path, count: int, first_seed: int = 0, defect: bool = False) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            assert cv2.imwrite(str(folder / f"{index:03d}.png"), part_image(first_seed + index, defect))
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def normal_dir(tmp_path: Path, write_parts: Callable[..., Path]) -> Path:
+    """60 images of good parts."""
+    return write_parts(tmp_path / "normal", 60)
+
+
+@pytest.fixture
+def bundle_dir(tmp_path: Path) -> Path:
+    """An uncalibrated tiny bundle."""
+    return write_tiny_bundle(tmp_path / "bundle")
+
+
+@pytest.fixture
+def calibrated_dir(bundle_dir: Path, normal_dir: Path) -> Path:
+    """The tiny bundle, calibrated on ``normal_dir``; its slots lie beside it."""
+    assert calibrate_main([str(normal_dir), "--bundle", str(bundle_dir)]) == 0
+    return bundle_dir

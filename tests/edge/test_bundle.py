@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from edge.bundle import MANIFEST, open_bundle
+from edge.errors import BundleError, HashMismatchError, NewerFormatError
+
+
+def edit(bundle: Path, change: Callable[[dict], None]) -> None:
+    content = yaml.safe_load((bundle / MANIFEST).read_text())
+    change(content)
+    (bundle / MANIFEST).write_text(yaml.safe_dump(content))
+
+
+def test_a_whole_bundle_opens(bundle_dir: Path) -> None:
+    bundle = open_bundle(bundle_dir)
+    assert bundle.model_path().is_file()
+    assert bundle.start_calibration().centers.shape == (1, 16, 2)
+    with pytest.raises(BundleError, match="has no fp16 model"):
+        bundle.model_path("fp16")
+
+
+def test_no_bundle_at_all(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="make one with edge-export"):
+        open_bundle(tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["model.fp32.onnx", "calibration/centers.npy"])
+def test_one_changed_byte_is_found(bundle_dir: Path, name: str) -> None:
+    content = bytearray((bundle_dir / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (bundle_dir / name).write_bytes(content)
+    with pytest.raises(HashMismatchError, match=name):
+        open_bundle(bundle_dir)
+
+
+def test_a_missing_file_is_named(bundle_dir: Path) -> None:
+    (bundle_dir / "model.fp32.onnx").unlink()
+    with pytest.raises(BundleError, match=r"model\.fp32\.onnx is missing"):
+        open_bundle(bundle_dir)
+
+
+def test_a_newer_format_is_told_before_anything_else_of_it_is_judged(bundle_dir: Path) -> None:
+    edit(bundle_dir, lambda m: m.update(format_version=99, something_new=1))
+    with pytest.raises(NewerFormatError, match="update edge-inspect"):
+        open_bundle(bundle_dir)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd"])
+def test_a_manifest_cannot_name_files_outside(bundle_dir: Path, name: str) -> None:
+    edit(bundle_dir, lambda m: m["files"].update({name: "0" * 64}))
+    with pytest.raises(BundleError, match="outside the folder"):
+        open_bundle(bundle_dir)
+
+
+def test_an_unknown_key_or_broken_yaml_is_a_bundle_error(bundle_dir: Path) -> None:
+    edit(bundle_dir, lambda m: m.update(oops=1))
+    with pytest.raises(BundleError, match="unknown key `oops`"):
+        open_bundle(bundle_dir)
+    (bundle_dir / MANIFEST).write_text("format_version: [")
+    with pytest.raises(BundleError, match="not valid YAML"):
+        open_bundle(bundle_dir)

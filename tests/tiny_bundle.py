@@ -1,0 +1,118 @@
+"""A bundle whose graph keeps the contract and is small enough to run in microseconds; real ONNX, run by the real runtime.
+
+Z is the blue and green channel averaged over 8×8 pixels; L1 the largest distance to the nearest centre; L2 the largest error
+of the red channel relative to its mean, so that a black image divides by zero and gives a true NaN.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.parser
+import yaml
+
+from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, file_sha256
+from edge.calibration_tensors import CalibrationTensors
+from edge.graph_contract import GraphShape
+
+SHAPE = GraphShape(height=64, width=64, channels=2, groups=1, centers=16, map_height=8, map_width=8)
+
+GRAPH = """
+<ir_version: 9, opset_import: ["" : 19]>
+tiny (uint8[1,64,64,3] image, float[2] feature_mean, float[2] feature_scale, float[1,16,2] centers,
+      float[8,8] reconstruction_offset, float[8,8] reconstruction_scale, float[8,8] ignore_mask,
+      float[1] feature_weight, float[1] reconstruction_weight)
+  => (float[1] feature_score, float[1] reconstruction_score, float[1] score, float[1,8,8] anomaly_map, float[3] image_quality,
+      float[1,2,8,8] feature, float[1,3,8,8] reconstruction)
+<float one = {1.0}, float small_scale = {0.00392156862}, int64[1] axis0 = {0}, int64[2] axis12 = {1, 2},
+ int64[2] rows = {2, 64}, int64[3] grid = {1, 8, 8}, int64[1] single = {1}, int64[2] column = {2, 1}>
+{
+  wide = Cast <to = 1> (image)
+  planes = Transpose <perm = [0, 3, 1, 2]> (wide)
+  pooled = AveragePool <kernel_shape = [8, 8], strides = [8, 8]> (planes)
+  reconstruction = Mul (pooled, small_scale)
+  split_sizes = Constant <value_ints = [2, 1]> ()
+  feature, red = Split <axis = 1> (reconstruction, split_sizes)
+  z_rows = Reshape (feature, rows)
+  mean_column = Reshape (feature_mean, column)
+  scale_column = Reshape (feature_scale, column)
+  z_centred = Sub (z_rows, mean_column)
+  z = Mul (z_centred, scale_column)
+  centers_2d = Squeeze (centers, axis0)
+  cross = MatMul (centers_2d, z)
+  c_squares = Mul (centers_2d, centers_2d)
+  axis1 = Constant <value_ints = [1]> ()
+  c_norm = ReduceSum <keepdims = 1> (c_squares, axis1)
+  two = Constant <value_float = 2.0> ()
+  cross2 = Mul (two, cross)
+  partial = Sub (c_norm, cross2)
+  nearest = ReduceMin <keepdims = 1> (partial, axis0)
+  z_squares = Mul (z, z)
+  z_norm = ReduceSum <keepdims = 1> (z_squares, axis0)
+  square = Add (nearest, z_norm)
+  positive = Relu (square)
+  distance_row = Sqrt (positive)
+  distance = Reshape (distance_row, grid)
+  judged = Sub (one, ignore_mask)
+  distance_judged = Mul (distance, judged)
+  feature_peak = ReduceMax <keepdims = 0> (distance_judged)
+  feature_score = Reshape (feature_peak, single)
+  red_grid = Reshape (red, grid)
+  red_mean = ReduceMean <keepdims = 0> (red_grid)
+  relative = Div (red_grid, red_mean)
+  off = Sub (relative, one)
+  error = Abs (off)
+  error_offset = Sub (error, reconstruction_offset)
+  error_scaled = Mul (error_offset, reconstruction_scale)
+  error_judged = Mul (error_scaled, judged)
+  error_peak = ReduceMax <keepdims = 0> (error_judged)
+  reconstruction_score = Reshape (error_peak, single)
+  weighted1 = Mul (feature_weight, feature_score)
+  weighted2 = Mul (reconstruction_weight, reconstruction_score)
+  score = Add (weighted1, weighted2)
+  map1 = Mul (feature_weight, distance_judged)
+  map2 = Mul (reconstruction_weight, error_judged)
+  anomaly_map = Add (map1, map2)
+  brightness = Reshape (red_mean, single)
+  image_quality = Concat <axis = 0> (brightness, brightness, brightness)
+}
+"""
+
+
+def write_tiny_bundle(folder: Path, learned: tuple[str, ...] = ()) -> Path:
+    """Write the bundle into ``folder`` (made here) and return it."""
+    folder.mkdir(parents=True)
+    model = onnx.parser.parse_model(GRAPH)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, folder / "model.fp32.onnx")
+    (folder / START_CALIBRATION).mkdir()
+    tensors = CalibrationTensors.neutral(SHAPE)
+    hashes = {f"{START_CALIBRATION}/{name}": digest for name, digest in tensors.save(folder / START_CALIBRATION).items()}
+    hashes["model.fp32.onnx"] = file_sha256(folder / "model.fp32.onnx")
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "model_id": "tiny",
+        "created": "2026-01-01T00:00:00Z",
+        "graph": SHAPE.model_dump(),
+        "opset": 19,
+        "learned_images": list(learned),
+        "training": {},
+        "parity": {},
+        "reference_images": [],
+        "files": hashes,
+    }
+    (folder / MANIFEST).write_text(yaml.safe_dump(manifest), encoding="utf-8")
+    return folder
+
+
+def part_image(seed: int, defect: bool = False) -> np.ndarray:
+    """uint8 96×96×3: a smooth grey part, slightly different each time; a defect is a bright blue square."""
+    random = np.random.default_rng(seed)
+    across, down = np.meshgrid(np.linspace(0, 1, 96), np.linspace(0, 1, 96))
+    level = 110 + 40 * across + 20 * down + random.normal(0, 2)
+    image = np.clip(level[..., None] + random.normal(0, 3, (96, 96, 3)), 0, 255).astype(np.uint8)
+    if defect:
+        image[30:50, 40:60] = (255, 20, 40)
+    return image

@@ -1,0 +1,105 @@
+"""What one frame costs in the real inspection loop, stage by stage, one frame at a time."""
+
+from __future__ import annotations
+
+import io
+import resource
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from edge.calibration_slot import CalibrationSlot
+from edge.cameras.base import Camera
+from edge.cameras.image_folder import ImageFolderCamera
+from edge.clock import SystemClock
+from edge.engines.base import Engine
+from edge.gpio.recording import RecordingLine
+from edge.inspection_loop import InspectionLoop
+from edge.reject_gate import RejectGate
+from edge.reject_line import RejectLine
+from edge.station_view import StationView
+from edge.verdict import Verdict
+from edge.verdict_log import VerdictLog
+
+WARM_UP = 10
+STAGES = ("decode", "preprocess", "engine", "decision", "rest", "whole")
+
+
+@dataclass(frozen=True)
+class Latency:
+    """milliseconds: stage → (p50, p99). "rest" is what is left of the whole: reading the clock, line, record."""
+
+    milliseconds: dict[str, tuple[float, float]]
+    frames: int
+    outside_engine: float
+    peak_memory_mb: float
+    imports_torch: bool
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values."""
+        return {
+            "frames": self.frames,
+            "milliseconds": {stage: {"p50": p50, "p99": p99} for stage, (p50, p99) in self.milliseconds.items()},
+            "outside_engine": self.outside_engine,
+            "peak_memory_mb": self.peak_memory_mb,
+            "imports_torch": self.imports_torch,
+        }
+
+    def table(self) -> Table:
+        """For people."""
+        table = Table(
+            title=f"{self.frames} frames; decision and rest cost {self.outside_engine:.1%} of the engine; "
+            f"peak memory {self.peak_memory_mb:.0f} MB; torch {'IS' if self.imports_torch else 'is not'} imported"
+        )
+        for heading in ("stage", "p50 ms", "p99 ms"):
+            table.add_column(heading, justify="left" if heading == "stage" else "right")
+        for stage, (p50, p99) in self.milliseconds.items():
+            table.add_row(stage, f"{p50:.3f}", f"{p99:.3f}")
+        return table
+
+
+def measure_latency(engine: Engine, view: StationView, slot: CalibrationSlot, images: Path, frames: int) -> Latency:
+    """Inspect ``frames`` images of ``images``, again from the start at its end, with the recording line; the first 10 do not count.
+
+    Raises CameraOpenError where the folder has no images.
+    """
+    clock = SystemClock()
+    verdicts: list[tuple[Verdict, int]] = []
+    log = VerdictLog(io.StringIO())
+    reject = RejectLine(RecordingLine("reject line (recording)", True, clock), RejectGate(200, 1000), clock)
+
+    def report(verdict: Verdict) -> None:
+        log.add(verdict)
+        verdicts.append((verdict, clock.monotonic_ns()))
+
+    def camera() -> Camera:
+        return ImageFolderCamera(images, clock)
+
+    try:
+        while len(verdicts) < frames + WARM_UP:
+            left = frames + WARM_UP - len(verdicts)
+            InspectionLoop(camera, camera(), engine, slot, view, reject, clock, 1000, report).run(threading.Event(), left)
+    finally:
+        reject.close()
+        log.close()
+    rows = []
+    for verdict, reported_ns in verdicts[WARM_UP:]:
+        stages = verdict.stage_ms
+        if "decision" not in stages:
+            continue  # a broken file is a FAULT, and says nothing of the engine
+        whole = (reported_ns - verdict.trigger_ns) / 1e6
+        known = [stages["capture"], stages["preprocess"], stages["engine"], stages["decision"]]
+        rows.append([*known, whole - sum(known), whole])
+    table = np.array(rows)
+    p50, p99 = np.quantile(table, 0.5, axis=0), np.quantile(table, 0.99, axis=0)
+    return Latency(
+        milliseconds={stage: (float(p50[i]), float(p99[i])) for i, stage in enumerate(STAGES)},
+        frames=len(rows),
+        outside_engine=float(np.median((table[:, 3] + table[:, 4]) / table[:, 2])),
+        peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        imports_torch="torch" in sys.modules,
+    )
