@@ -1,0 +1,136 @@
+"""One suite over every engine that can run here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.bundle import open_bundle
+from edge.calibration_tensors import CalibrationTensors
+from edge.engines.base import Engine
+from edge.engines.open_engine import open_engine
+from edge.errors import BundleError, EngineError, SlotError
+from edge.preprocess import preprocess
+from tests.tiny_bundle import SHAPE, part_image
+
+NEUTRAL = CalibrationTensors.neutral(SHAPE)
+
+
+@pytest.fixture
+def engine(bundle_dir: Path) -> Iterator[Engine]:
+    with open_engine(open_bundle(bundle_dir)) as opened:
+        yield opened
+
+
+def picture(seed: int = 0, defect: bool = False) -> np.ndarray:
+    return preprocess(part_image(seed, defect), 64, 64)
+
+
+def by_hand(image: np.ndarray, tensors: CalibrationTensors) -> tuple[float, float, float]:
+    """L1, L2 and L of the tiny graph, in float64."""
+    cells = image.reshape(8, 8, 8, 8, 3).astype(float).mean(axis=(1, 3)) / 255
+    z = (cells[..., :2] - tensors.feature_mean) * tensors.feature_scale
+    judged = 1 - tensors.ignore_mask
+    distance = np.linalg.norm(z[:, :, None] - tensors.centers[0], axis=-1).min(axis=2) * judged
+    error = np.abs(cells[..., 2] / cells[..., 2].mean() - 1)
+    error = (error - tensors.reconstruction_offset) * tensors.reconstruction_scale * judged
+    l1, l2 = distance.max(), error.max()
+    return l1, l2, float(tensors.feature_weight[0]) * l1 + float(tensors.reconstruction_weight[0]) * l2
+
+
+def test_scores_are_those_of_the_equations(engine: Engine) -> None:
+    random = np.random.default_rng(0)
+    tensors = replace(
+        NEUTRAL,
+        feature_mean=np.array([0.4, 0.5], np.float32),
+        feature_scale=np.array([3.0, 2.0], np.float32),
+        centers=random.normal(0, 0.3, (1, 16, 2)).astype(np.float32),
+        reconstruction_offset=np.full((8, 8), 0.01, np.float32),
+        reconstruction_scale=np.full((8, 8), 1.5, np.float32),
+        ignore_mask=(random.random((8, 8)) < 0.3).astype(np.float32),
+    ).with_weights(0.7, 1.9)
+    engine.bind(tensors)
+    for seed in range(5):
+        image = picture(seed, defect=seed % 2 == 1)
+        result = engine.infer(image)
+        scores = (result.scores.feature_score, result.scores.reconstruction_score, result.scores.score)
+        assert scores == pytest.approx(by_hand(image, tensors), rel=1e-4, abs=1e-5)
+        assert result.anomaly_map.shape == (8, 8)
+        assert not result.anomaly_map[tensors.ignore_mask == 1].any()
+
+
+def test_what_is_ignored_cannot_be_seen(engine: Engine) -> None:
+    engine.bind(NEUTRAL)
+    good, bad = picture(3), picture(3, defect=True)
+    assert engine.infer(bad).scores.feature_score > engine.infer(good).scores.feature_score
+    cells = np.zeros((8, 8), np.float32)
+    cells[1:6, 2:7] = 1
+    engine.bind(NEUTRAL.with_ignore_mask(cells))
+    assert engine.infer(bad).scores.feature_score == engine.infer(good).scores.feature_score
+
+
+def test_the_same_image_scores_the_same_again_and_a_new_calibration_takes_effect(engine: Engine) -> None:
+    engine.bind(NEUTRAL)
+    first = engine.infer(picture()).scores
+    assert engine.infer(picture()).scores == first
+    engine.bind(NEUTRAL.with_weights(2.0, 0.0))
+    assert engine.infer(picture()).scores.score == pytest.approx(2 * first.feature_score)
+
+
+def test_a_black_image_gives_nan_and_does_not_disturb_the_next(engine: Engine) -> None:
+    engine.bind(NEUTRAL)
+    before = engine.infer(picture()).scores
+    assert not engine.infer(np.zeros((64, 64, 3), np.uint8)).scores.finite()
+    assert engine.infer(picture()).scores == before
+
+
+def test_features_and_reconstruction_have_their_shapes(engine: Engine) -> None:
+    engine.bind(NEUTRAL)
+    assert engine.read_feature(picture()).shape == (2, 8, 8)
+    assert engine.read_reconstruction(picture()).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((64, 64, 3), np.float32), np.zeros((32, 64, 3), np.uint8), np.zeros((64, 64), np.uint8), None]
+)
+def test_an_image_of_the_wrong_kind_is_refused(engine: Engine, wrong: object) -> None:
+    engine.bind(NEUTRAL)
+    with pytest.raises(EngineError, match=r"expects uint8 \(64, 64, 3\)"):
+        engine.infer(wrong)  # type: ignore[arg-type]
+
+
+def test_use_out_of_order_is_refused(bundle_dir: Path) -> None:
+    engine = open_engine(open_bundle(bundle_dir))
+    with pytest.raises(EngineError, match="has no calibration"):
+        engine.infer(picture())
+    engine.close()
+    engine.close()
+    with pytest.raises(EngineError, match="is closed"):
+        engine.bind(NEUTRAL)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"centers": np.zeros((1, 8, 2), np.float32)}, "centers should be float32"),
+        ({"centers": np.zeros((1, 16, 2), np.float64)}, "centers should be float32"),
+        ({"feature_mean": np.array([np.nan, 0], np.float32)}, "not finite"),
+        ({"feature_weight": np.array([-1], np.float32)}, "must be ≥ 0"),
+        ({"feature_scale": np.zeros(2, np.float32)}, "scales must be above 0"),
+        ({"ignore_mask": np.ones((8, 8), np.float32)}, "leave something to judge"),
+    ],
+)
+def test_a_calibration_that_makes_no_sense_is_refused(engine: Engine, change: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(SlotError, match=message):
+        engine.bind(replace(NEUTRAL, **change))
+
+
+def test_a_model_file_that_is_no_model(bundle_dir: Path) -> None:
+    bundle = open_bundle(bundle_dir)
+    (bundle_dir / "model.fp32.onnx").write_bytes(b"not a model")
+    with pytest.raises(BundleError, match="cannot load it"):
+        open_engine(bundle)

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.bundle import open_bundle
+from edge.calibration_slot import SlotStore
+from edge.cameras.base import Camera
+from edge.cameras.image_folder import ImageFolderCamera
+from edge.clock import ManualClock
+from edge.engines.open_engine import open_engine
+from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError, EndOfStream, LineError
+from edge.gpio.recording import RecordingLine
+from edge.inspection_loop import InspectionLoop
+from edge.reject_gate import RejectGate
+from edge.reject_line import RejectLine
+from edge.station_config import StationConfig
+from edge.station_view import station_view
+from edge.verdict import Outcome, Verdict
+from tests.tiny_bundle import SHAPE, part_image
+
+Script = list[np.ndarray | Exception]
+
+
+class ScriptedCamera(Camera):
+    """Plays a list of pictures and errors, then ends."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__("scripted")
+        self.script = script
+
+    def _read_impl(self, timeout_ms: int) -> tuple[object, int, str]:
+        if not self.script:
+            raise EndOfStream("scripted: the end")
+        step = self.script.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return step, 0, "scripted"
+
+    def _close_impl(self) -> None:
+        pass
+
+
+class Bench:
+    """The real loop, engine, slot and gate around a scripted camera and a recording line."""
+
+    def __init__(self, bundle_dir: Path) -> None:
+        bundle = open_bundle(bundle_dir)
+        self.view = station_view(StationConfig(), SHAPE)
+        self.engine = open_engine(bundle)
+        self.slot = SlotStore(bundle_dir.parent, bundle).current("fp32", self.engine.runtime, self.view.view)
+        self.engine.bind(self.slot.tensors)
+        self.clock = ManualClock()
+        self.line = RecordingLine("reject", True, self.clock)
+        self.reject = RejectLine(self.line, RejectGate(200, 1000), self.clock)
+        self.verdicts: list[Verdict] = []
+        self.lines: list[bool] = []
+
+    def report(self, verdict: Verdict) -> None:
+        self.verdicts.append(verdict)
+        self.lines.append(self.line.value)
+        self.clock.advance_ms(300)  # longer than the reject pulse, so that each part is judged by its own verdict
+
+    def run(
+        self,
+        camera: Camera,
+        reopen: Callable[[], Camera] | None = None,
+        stop: threading.Event | None = None,
+        frames: int | None = None,
+    ) -> list[Outcome]:
+        again = reopen or (lambda: camera)
+        loop = InspectionLoop(again, camera, self.engine, self.slot, self.view, self.reject, self.clock, 100, self.report)
+        loop.run(stop or threading.Event(), frames)
+        assert loop.counts.total() == len(self.verdicts)
+        return [verdict.outcome for verdict in self.verdicts]
+
+
+@pytest.fixture
+def bench(calibrated_dir: Path) -> Iterator[Bench]:
+    made = Bench(calibrated_dir)
+    yield made
+    made.reject.close()
+    assert made.line.value is True
+    made.engine.close()
+
+
+GOOD, BAD, BLACK = part_image(3), part_image(3, defect=True), np.zeros((96, 96, 3), np.uint8)
+PASS, REJECT, FAULT = Outcome.PASS, Outcome.REJECT, Outcome.FAULT
+
+
+def test_each_frame_gets_one_verdict_and_the_line_follows(bench: Bench) -> None:
+    assert bench.run(ScriptedCamera([GOOD, BAD, GOOD])) == [PASS, REJECT, PASS]
+    assert bench.lines == [False, True, False]
+    assert [verdict.part_id for verdict in bench.verdicts] == [0, 1, 2]
+    verdict = bench.verdicts[1]
+    assert verdict.margin is not None
+    assert verdict.margin >= 0
+    assert verdict.threshold == bench.slot.record.threshold
+    assert verdict.calibration_serial == 1
+    assert set(verdict.stage_ms) == {"capture", "preprocess", "engine", "decision"}
+
+
+def test_nan_from_the_engine_is_a_fault_and_the_run_goes_on(bench: Bench) -> None:
+    assert bench.run(ScriptedCamera([GOOD, BLACK, GOOD])) == [PASS, FAULT, PASS]
+    assert bench.lines == [False, True, False]
+    assert "not finite" in bench.verdicts[1].reason
+
+
+def test_whatever_is_wrong_with_a_frame_is_a_fault_never_a_pass(bench: Bench) -> None:
+    script: Script = [CameraTimeoutError("late"), np.zeros((4, 4), np.uint8), GOOD.astype(np.float32), GOOD]
+    assert bench.run(ScriptedCamera(script)) == [FAULT, FAULT, FAULT, PASS]
+    assert bench.lines == [True, True, True, False]
+    assert bench.verdicts[0].scores is None
+    assert bench.verdicts[0].exposed_ns is None
+
+
+def test_an_engine_that_fails_is_a_fault(bench: Bench) -> None:
+    bench.engine.close()
+    assert bench.run(ScriptedCamera([GOOD, GOOD])) == [FAULT, FAULT]
+    assert "is closed" in bench.verdicts[0].reason
+
+
+def test_a_region_outside_the_picture_is_a_fault(bench: Bench) -> None:
+    station = StationConfig.model_validate({"region": {"x": 90, "y": 0, "width": 64, "height": 64}})
+    bench.view = station_view(station, SHAPE)
+    assert bench.run(ScriptedCamera([GOOD])) == [FAULT]
+    assert "reaches outside" in bench.verdicts[0].reason
+
+
+def test_a_lost_camera_is_opened_again_until_it_is_back(bench: Bench) -> None:
+    attempts: list[Exception | Camera] = [CameraOpenError("not yet"), CameraOpenError("not yet"), ScriptedCamera([GOOD])]
+
+    def reopen() -> Camera:
+        attempt = attempts.pop(0)
+        if isinstance(attempt, Exception):
+            raise attempt
+        return attempt
+
+    first = ScriptedCamera([GOOD, CameraLostError("unplugged")])
+    assert bench.run(first, reopen) == [PASS, FAULT, PASS]
+    assert bench.lines == [False, True, False]
+    with pytest.raises(CameraLostError):
+        first.read(1)
+
+
+def test_stop_and_frame_count_end_it(bench: Bench) -> None:
+    stop = threading.Event()
+    stop.set()
+    assert bench.run(ScriptedCamera([GOOD]), stop=stop) == []
+    assert bench.run(ScriptedCamera([GOOD] * 5), frames=2) == [PASS, PASS]
+
+
+def test_a_stop_while_the_camera_is_gone_ends_it(bench: Bench) -> None:
+    stop = threading.Event()
+
+    def reopen() -> Camera:
+        stop.set()
+        raise CameraOpenError("not yet")
+
+    assert bench.run(ScriptedCamera([CameraLostError("unplugged")]), reopen, stop) == [FAULT]
+
+
+class DeadLine(RecordingLine):
+    def _set_impl(self, value: bool) -> None:
+        if not value:
+            raise LineError("reject: the chip is gone")
+        super()._set_impl(value)
+
+
+def test_a_line_that_cannot_be_driven_ends_the_run(bench: Bench) -> None:
+    bench.reject.close()
+    bench.line = DeadLine("reject", True, bench.clock)
+    bench.reject = RejectLine(bench.line, RejectGate(200, 1000), bench.clock)
+    with pytest.raises(LineError, match="chip is gone"):
+        bench.run(ScriptedCamera([GOOD]))
+
+
+def test_a_folder_is_inspected_in_order_with_its_broken_file_at_fault(bench: Bench, tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for index, image in enumerate((GOOD, BAD, GOOD)):
+        cv2.imwrite(str(folder / f"{index}.png"), image)
+    content = (folder / "2.png").read_bytes()
+    (folder / "2.png").write_bytes(content[: len(content) // 2])
+    assert bench.run(ImageFolderCamera(folder, bench.clock)) == [PASS, REJECT, FAULT]
+    assert "truncated" in bench.verdicts[2].reason
