@@ -108,11 +108,11 @@ def write_tiny_bundle(folder: Path, learned: tuple[str, ...] = ()) -> Path:
 
 
 def part_image(seed: int, defect: bool = False) -> np.ndarray:
-    """uint8 96×96×3: a smooth grey part, slightly different each time; a defect is a bright blue square."""
+    """uint8 96×96×3: a smooth grey part, slightly different each time; a defect is a square of another blue and green."""
     random = np.random.default_rng(seed)
     across, down = np.meshgrid(np.linspace(0, 1, 96), np.linspace(0, 1, 96))
     level = 110 + 40 * across + 20 * down + random.normal(0, 2)
     image = np.clip(level[..., None] + random.normal(0, 3, (96, 96, 3)), 0, 255).astype(np.uint8)
     if defect:
-        image[30:50, 40:60] = (255, 20, 40)
+        image[30:50, 40:60, :2] = (255, 20)
     return image

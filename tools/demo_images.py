@@ -210,21 +210,23 @@ GLOBAL: dict[str, Callable[[Part, Canvas, Random], None]] = {
 
 def demo_image(random: Random, anomaly: str | None = None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """One image, uint8 320×320×3 (BGR), and the mask of its anomaly, uint8 320×320, 0 or 255 (all 0 for a good part)."""
+    # Each has its own stream, so that the same seed gives the same part with and without the anomaly.
+    for_part, for_anomaly, for_scene = random.spawn(3)
     part, mask = Part(), np.zeros((SIZE, SIZE), np.float32)
     if anomaly in GLOBAL:
-        GLOBAL[anomaly](part, mask, random)
-    image, shape = _plate(random)
+        GLOBAL[anomaly](part, mask, for_anomaly)
+    image, shape = _plate(for_part)
     for kind, at in part.features:
-        FEATURES[kind](image, at, random)
+        FEATURES[kind](image, at, for_part)
     if anomaly in LOCAL:
-        LOCAL[anomaly](image, mask, random)
-    pose = _pose(random)
+        LOCAL[anomaly](image, mask, for_anomaly)
+    pose = _pose(for_scene)
     image, shape, mask = _posed(image, part, pose), _posed(shape, part, pose), _posed(mask, part, pose)
-    picture = _conveyor(random)
+    picture = _conveyor(for_scene)
     shadow = cv2.GaussianBlur(np.roll(shape, (5, 4), (0, 1)), (0, 0), 5)[..., None]
     picture *= 1 - 0.45 * shadow
     picture = picture * (1 - shape[..., None]) + image * shape[..., None]
-    return _sensor(picture, random), ((mask > 0.5) * 255).astype(np.uint8)
+    return _sensor(picture, for_scene), ((mask > 0.5) * 255).astype(np.uint8)
 
 
 def _pose(random: Random) -> tuple[float, float, float]:

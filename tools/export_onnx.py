@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 import warnings
 from pathlib import Path
@@ -110,12 +111,19 @@ def _parity_pictures(folder: Path, height: int, width: int) -> list[Image]:
 def _export(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image, path: Path) -> None:
     arguments = graph.arguments(torch.from_numpy(picture)[None], tensors)
     names = [IMAGE, *(name for name, _ in tensors.items())]
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision, which is not needed
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            graph, arguments, str(path), input_names=names, output_names=list(OUTPUTS),
-            opset_version=OPSET, dynamo=False, do_constant_folding=True,
+        program = torch.onnx.export(
+            graph, arguments, input_names=names, output_names=list(OUTPUTS), opset_version=OPSET, dynamo=True, verbose=False
         )  # fmt: skip
+    assert program is not None
+    model = program.model_proto
+    # The exporter notes where in the source each node came from, paths of this machine included.
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, path)
     onnx.checker.check_model(str(path), full_check=True)
 
 

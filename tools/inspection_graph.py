@@ -57,7 +57,7 @@ class InspectionGraph(nn.Module):
         distances = nearest_center_distance(feature, feature_mean, feature_scale, centers) * judged
         feature_score = distances.amax(dim=(1, 2)).sum().reshape(1)
         error_map = (error[0, 0] - reconstruction_offset) * reconstruction_scale * judged
-        reconstruction_score = error_map.amax().reshape(1)
+        reconstruction_score = error_map.amax(dim=(0, 1)).reshape(1)
         score = feature_weight * feature_score + reconstruction_weight * reconstruction_score
         anomaly_map = (feature_weight * distances.sum(0) + reconstruction_weight * error_map)[None]
 

@@ -1,0 +1,40 @@
+# Everything a fresh machine needs is made here: a virtual environment, the packages, then the job.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The CPU build. On a workstation with a GPU: make demo TORCH=torch
+TORCH ?= torch==2.13.0
+DEMO ?= demo
+
+.PHONY: demo test check bench clean
+.DEFAULT_GOAL := test
+
+$(VENV)/ready: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip setuptools wheel
+	$(BIN)/pip install --quiet "$(TORCH)"
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@
+
+demo: $(VENV)/ready          ## make images, train, export, calibrate, inspect
+	$(BIN)/edge-demo run --out $(DEMO)
+
+check: $(VENV)/ready         ## style, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config setup.cfg
+
+test: check                  ## the checks, then every test
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/ready         ## accuracy and latency on one set: make bench DATA=…/bottle
+	test -n "$(DATA)" || { echo "say which set: make bench DATA=folder with train/good and test/…"; exit 2; }
+	$(BIN)/edge-train $(DATA) --out bench/run
+	test -d bench/bundle || $(BIN)/edge-export bench/run --out bench/bundle
+	$(BIN)/calibrate $(DATA)/train/good --bundle bench/bundle
+	$(BIN)/edge-bench accuracy --bundle bench/bundle --data $(DATA)
+	$(BIN)/edge-bench latency --bundle bench/bundle --images $(DATA)/test/good
+
+clean:
+	rm -rf $(VENV) demo bench

@@ -1,0 +1,31 @@
+"""What a device has is enough to import edge and calibration, and importing edge is quick."""
+
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+
+import calibration
+import edge
+
+ABSENT = ("torch", "tensorrt", "pycuda", "gpiod", "onnxruntime", "onnx", "safetensors", "matplotlib")
+
+
+def test_every_module_of_edge_and_calibration_imports_without_optional_packages() -> None:
+    modules = [
+        module.name for package in (edge, calibration) for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    ]
+    assert {"edge.cli", "edge.gpio.libgpiod", "calibration.cli"} <= set(modules)
+    code = (
+        f"import sys, importlib\nfor name in {ABSENT}: sys.modules[name] = None\n"
+        f"for name in {modules}: importlib.import_module(name)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_what_edge_inspect_imports() -> None:
+    code = "import sys, edge.cli; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {*ABSENT, "calibration", "trainer", "tools", "scipy"} & set(loaded)

@@ -1,0 +1,151 @@
+"""From a checkpoint to a bundle: one graph, one arithmetic, and a gate that writes nothing when they differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+pytest.importorskip("torch")
+import torch
+
+from edge.bundle import open_bundle
+from edge.calibration_tensors import CalibrationTensors
+from edge.engines.open_engine import open_engine
+from edge.image_file import read_image
+from edge.preprocess import preprocess
+from tests.trainer.conftest import SMALL, demo_dir  # noqa: F401 - a fixture
+from tools import export_onnx
+from tools.export_cli import main
+from tools.inspection_graph import InspectionGraph, nearest_center_distance
+from trainer import checkpoint
+from trainer.model import Model
+from trainer.train_config import TrainConfig
+from trainer.training_run import train
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def run(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+    from rich.console import Console
+
+    out = tmp_path_factory.mktemp("export") / "run"
+    train(demo_dir, out, TrainConfig.model_validate(SMALL), Console(quiet=True))
+    return out
+
+
+@pytest.fixture(scope="module")
+def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("export") / "bundle"
+    assert main([str(run), "--out", str(out)]) == 0
+    return out
+
+
+def test_the_bundle_opens_and_says_what_the_gate_found(bundle: Path) -> None:
+    manifest = open_bundle(bundle).manifest
+    assert manifest.parity["decision_flips"] == 0
+    assert manifest.parity["largest_relative_difference"] < 1e-4
+    assert len(manifest.learned_images) > 10
+    assert manifest.training["config"]["input_size"] == 64
+
+
+def test_onnx_and_checkpoint_agree_on_every_output(run: Path, bundle: Path, demo_dir: Path) -> None:  # noqa: F811
+    graph = InspectionGraph(checkpoint.load(run)[0]).eval()
+    opened = open_bundle(bundle)
+    shape = opened.manifest.graph
+    random = np.random.default_rng(0)
+    tensors = {n: random.uniform(0.5, 1.5, s).astype(np.float32) for n, s in CalibrationTensors.shapes(shape).items()}
+    tensors["ignore_mask"] = np.zeros_like(tensors["ignore_mask"])
+    tensors["ignore_mask"][2:4] = 1
+    calibration = CalibrationTensors(**tensors)
+    image = preprocess(read_image(demo_dir / "00.png").image, shape.height, shape.width)
+    with torch.no_grad():
+        expected = graph(*graph.arguments(torch.from_numpy(image)[None], calibration))
+    with open_engine(opened) as engine:
+        engine.bind(calibration)
+        result = engine.infer(image)
+        assert result.scores.feature_score == pytest.approx(float(expected[0]), rel=1e-4)
+        assert result.scores.reconstruction_score == pytest.approx(float(expected[1]), rel=1e-4)
+        assert result.scores.score == pytest.approx(float(expected[2]), rel=1e-4)
+        assert result.anomaly_map == pytest.approx(expected[3][0].numpy(), rel=1e-3, abs=1e-4)
+        assert result.scores.brightness == pytest.approx(cv_grey(image).mean() / 255, rel=1e-3)
+        assert result.scores.saturation == pytest.approx((cv_grey(image) >= 250).mean(), abs=1e-3)
+        assert engine.read_feature(image) == pytest.approx(expected[5][0].numpy(), rel=1e-3, abs=1e-4)
+
+
+def cv_grey(image: np.ndarray) -> np.ndarray:
+    return image.astype(float) @ np.array([0.114, 0.587, 0.299])
+
+
+def test_the_reference_images_score_as_the_manifest_says(bundle: Path) -> None:
+    opened = open_bundle(bundle)
+    with open_engine(opened) as engine:
+        engine.bind(opened.start_calibration())
+        assert len(opened.manifest.reference_images) == 2
+        for reference in opened.manifest.reference_images:
+            score = engine.infer(np.load(bundle / reference.file)).scores.score
+            assert score == pytest.approx(reference.score, abs=reference.tolerance)
+
+
+def test_the_graph_keeps_to_what_tensorrt_takes(bundle: Path) -> None:
+    model = onnx.load(bundle / "model.fp32.onnx")
+    kinds = {node.op_type for node in model.graph.node}
+    assert not kinds & {"ConvTranspose", "NonZero", "Loop", "If", "Scan", "QuantizeLinear", "BatchNormalization"}
+    readers = [node.op_type for node in model.graph.node if "image" in node.input]
+    assert readers == ["Cast"]
+    assert [opset.version for opset in model.opset_import if opset.domain == ""] == [19]
+    for value in (*model.graph.input, *model.graph.output):
+        assert all(dim.dim_value > 0 for dim in value.type.tensor_type.shape.dim)
+    assert b"site-packages" not in (bundle / "model.fp32.onnx").read_bytes()
+
+
+def test_a_graph_that_scores_differently_writes_no_bundle(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exported graph gets another weight than the checkpoint: the gate must see it."""
+    export = export_onnx._export
+
+    def spoiled(graph: InspectionGraph, *arguments: object) -> None:
+        weight = graph.model.decoder.to_image.weight
+        with torch.no_grad():
+            kept = weight.clone()
+            weight.mul_(1.5)
+            export(graph, *arguments)  # type: ignore[arg-type]
+            weight.copy_(kept)
+
+    monkeypatch.setattr(export_onnx, "_export", spoiled)
+    assert main([str(run), "--out", str(tmp_path / "bundle")]) == 1
+    assert "parity gate failed" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_input(run: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "none"), "--out", str(tmp_path / "bundle")]) == 2
+    assert "make one with edge-train" in capsys.readouterr().err
+    assert main([str(run), "--out", str(bundle)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main([str(run), "--out", str(tmp_path / "file" / "bundle")]) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_is_not_exported(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, record = checkpoint.load(run)
+    content = record.model_dump(exclude={"weights_sha256"}) | {"finished": False}
+    checkpoint.save(tmp_path, Model(record.config), content, {})
+    assert main([str(tmp_path), "--out", str(tmp_path / "bundle")]) == 2
+    assert "not finished" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_nearest_distance_against_brute_force() -> None:
+    generator = torch.Generator().manual_seed(0)
+    feature = torch.randn(1, 6, 5, 4, generator=generator)
+    mean, scale = torch.randn(6, generator=generator), torch.rand(6, generator=generator) + 0.5
+    centers = torch.randn(2, 7, 3, generator=generator)
+    z = ((feature[0] - mean[:, None, None]) * scale[:, None, None]).reshape(2, 3, 20)
+    brute = torch.cdist(z.transpose(1, 2), centers).amin(2).reshape(2, 5, 4)
+    padded = torch.nn.functional.avg_pool2d(brute, 3, 1, 1, count_include_pad=False)
+    assert torch.allclose(nearest_center_distance(feature, mean, scale, centers), padded, atol=1e-5)
