@@ -17,7 +17,7 @@ from tests.tiny_bundle import part_image, write_tiny_bundle
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the machine's own station, bundle or state."""
     for name in list(os.environ):
-        if name.startswith("EDGE_INSPECT_") and name != "EDGE_INSPECT_DATA":
+        if name.startswith("EDGE_INSPECT_") and name not in ("EDGE_INSPECT_DATA", "EDGE_INSPECT_UML", "EDGE_INSPECT_GPIO_SIM"):
             monkeypatch.delenv(name)
     monkeypatch.setattr("edge.locations.DEFAULT_STATION", Path("/nonexistent/station.yaml"))
 
