@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.center import derive_center, k_center, sample_positions
@@ -15,7 +15,6 @@ def radius(rows: np.ndarray, centers: np.ndarray) -> float:
     return float(np.linalg.norm(rows[:, None] - centers[None], axis=2).min(axis=1).max())
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000), st.integers(20, 60))
 def test_the_greedy_cover_is_within_twice_the_best_of_many_tries(seed: int, rows: int) -> None:
     """Gonzalez's bound: at most twice the optimum, so at most twice any cover found otherwise."""
