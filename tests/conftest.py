@@ -13,7 +13,6 @@ from hypothesis import settings
 from calibration.cli import main as calibrate_main
 from tests.tiny_bundle import part_image, write_tiny_bundle
 
-
 # The same examples every time, and no time limit: CI machines are slow now and then.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,13 +28,10 @@ def start(bundle: Path, folder: Path, width: int, frames: int) -> subprocess.Pop
 
 def main() -> None:
     folder = Path(tempfile.mkdtemp())
-    source = Path(sys.argv[1])
-    bundle = folder / "bundle"
-    shutil.copytree(source, bundle)
-    shutil.copytree(source.parent / "calibration", folder / "calibration", symlinks=True)
+    bundle = Path(sys.argv[1])
     label, _, chip = os.environ["EDGE_INSPECT_GPIO_SIM"].partition(":")
 
-    first = start(bundle, folder, 640, 5)
+    first = start(bundle, folder, 640, 1_000_000)
     assert first.stdout is not None
     lines = [first.stdout.readline()]
     with gpiod.Chip(f"/dev/{Path(chip).name}") as opened:
@@ -42,6 +39,7 @@ def main() -> None:
         info = opened.get_line_info("reject")
     levels = {name: Path(chip, f"sim_gpio{offset}", "value").read_text().strip() for name, offset in (("reject", 3), ("ready", 4))}
     busy = start(bundle, folder, 640, 1).communicate()[1]
+    first.send_signal(signal.SIGTERM)
     rest, errors = first.communicate()
     records = [json.loads(line) for line in (lines[0] + rest).splitlines()]
     wrong_size = start(bundle, folder, 333, 1).communicate()[1]

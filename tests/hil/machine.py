@@ -21,14 +21,18 @@ VIVID = (
     "vivid.output_types=0x1,0x1 vivid.vid_cap_nr=0,2 vivid.vid_out_nr=5,6 vivid.ccs_cap_mode=0,0 vivid.ccs_out_mode=0,0"
 )
 TIME_LIMIT_S = 300
+SHARED = "/mnt/results"
+"""All that the machine sees of the host besides its read-only root; its own /tmp is empty."""
 
 
 def run_in_machine(command: list[str], results: Path) -> tuple[int, str]:
-    """Run ``command`` in the project's folder inside the machine; returns (exit code, output). Skips where no kernel is named."""
+    """Run ``command`` in the project's folder inside the machine, where ``results`` is ``SHARED``; returns (exit code, output).
+
+    Skips where no kernel is named."""
     kernel = os.environ.get(KERNEL)
     if not kernel:
         pytest.skip(f"no test kernel here ({KERNEL} is not set)")
-    results.mkdir()
+    results.mkdir(exist_ok=True)
     (results / "command.sh").write_text(shlex.join(command) + "\n")
     arguments = [
         "timeout", "-k", "5", str(TIME_LIMIT_S), kernel, "mem=2G", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
