@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
             f"{parity['decision_flips']} decision flips",
             markup=False,
             highlight=False,
+            soft_wrap=True,
         )
     return outcome.code
 

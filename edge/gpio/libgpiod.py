@@ -53,7 +53,7 @@ def _gpiod() -> Any:
     try:
         import gpiod
     except ImportError as error:
-        raise LineOpenError("gpiod (libgpiod ≥ 2) is not installed; run: pip install 'gpiod>=2'") from error
+        raise LineOpenError("gpiod (libgpiod ≥ 2) is not installed; run: pip install 'edge-inspect[gpio]'") from error
     if not hasattr(gpiod, "request_lines"):
         raise LineOpenError("the installed gpiod is the old API (1.x); run: pip install 'gpiod>=2'")
     return gpiod
