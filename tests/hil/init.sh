@@ -14,7 +14,6 @@ mount -t proc proc proc
 mount -t sysfs sysfs sys
 mount -t devtmpfs devtmpfs dev
 mkdir -p dev/shm && mount -t tmpfs tmpfs dev/shm
-mount -t tmpfs tmpfs tmp
 mount -t configfs configfs sys/kernel/config
 mkdir -p "mnt/results"
 mount -t hostfs -o "$HIL_RESULTS" hostfs mnt/results

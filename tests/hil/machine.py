@@ -22,7 +22,7 @@ VIVID = (
 )
 TIME_LIMIT_S = 300
 SHARED = "/mnt/results"
-"""All that the machine sees of the host besides its read-only root; its own /tmp is empty."""
+"""The only folder of the host that the machine can write to; all else it writes is lost with it."""
 
 
 def run_in_machine(command: list[str], results: Path) -> tuple[int, str]:
