@@ -43,15 +43,16 @@ def _measure(options: argparse.Namespace, console: Console) -> Accuracy | Latenc
         slot = SlotStore(state_path(options.state, bundle.path), bundle).current(options.precision, engine.runtime, view.view)
         engine.bind(slot.tensors)
         if options.what == "latency":
-            return measure_latency(engine, view, slot, options.images, options.frames)
-        data = options.data or _data_from_environment()
+            images = options.images or _data(options) / "test" / "good"
+            return measure_latency(engine, view, slot, images, options.frames)
+        data = _data(options)
         with Progress(console=console, transient=True) as bars:
             task = bars.add_task("images", total=None)
             return measure_accuracy(engine, view, slot, data, lambda: bars.advance(task))
 
 
-def _data_from_environment() -> Path:
-    value = os.environ.get(DATA_VARIABLE)
+def _data(options: argparse.Namespace) -> Path:
+    value = options.data or os.environ.get(DATA_VARIABLE)
     if not value:
         raise ConfigError(f"expected a set of images: give --data DIR, or set {DATA_VARIABLE}")
     return Path(value)
@@ -60,16 +61,16 @@ def _data_from_environment() -> Path:
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--bundle", type=Path, help="calibrated model bundle; default: as edge-inspect")
+    common.add_argument("--data", type=Path, help=f"folder with test/good and test/<defect>; default: {DATA_VARIABLE}")
     common.add_argument("--station", type=Path, help="station file; default: as edge-inspect")
     common.add_argument("--state", type=Path, help="where calibrations are kept; default: as edge-inspect")
     common.add_argument("--precision", default="fp32")
     common.add_argument("--threads", type=int, default=0, help="CPU threads of the engine (default: the runtime's choice)")
     parser = argparse.ArgumentParser("edge-bench", description=__doc__)
     kinds = parser.add_subparsers(dest="what", required=True)
-    accuracy = kinds.add_parser("accuracy", parents=[common], help="AUROC, false rejects and misses on a labelled set")
-    accuracy.add_argument("--data", type=Path, help=f"folder with test/good and test/<defect>; default: {DATA_VARIABLE}")
+    kinds.add_parser("accuracy", parents=[common], help="AUROC, false rejects and misses on a labelled set")
     latency = kinds.add_parser("latency", parents=[common], help="p50 and p99 of each stage, peak memory")
-    latency.add_argument("--images", type=Path, required=True, help="folder of images to inspect")
+    latency.add_argument("--images", type=Path, help="folder of images to inspect; default: test/good of the data")
     latency.add_argument("--frames", type=int, default=300, help="frames to count (default: %(default)s)")
     return parser
 
