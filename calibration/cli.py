@@ -21,6 +21,7 @@ from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.engines.open_engine import open_engine
 from edge.errors import OutputError
 from edge.exit_code import reported
+from edge.flags import add_engine_flags
 from edge.image_file import read_image, survey_images
 from edge.locations import bundle_path, state_path, station_path
 from edge.station_config import load_station
@@ -142,11 +143,7 @@ def _share(text: str) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("calibrate", description=__doc__)
     parser.add_argument("normal_dir", type=Path, help="folder of images of good parts")
-    parser.add_argument("--bundle", type=Path, help="model bundle; default: EDGE_INSPECT_BUNDLE, /var/lib/edge-inspect/bundle")
-    parser.add_argument("--station", type=Path, help="station file with region and mask; default: as edge-inspect")
-    parser.add_argument("--state", type=Path, help="where calibrations are kept; default: as edge-inspect")
-    parser.add_argument("--precision", default="fp32", help="model file of the bundle to calibrate (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads of the engine (default: the runtime's choice)")
+    add_engine_flags(parser)
     parser.add_argument(
         "--false-reject-rate", type=_share, help="the rate to promise; default: the best the images allow, not below 0.5 %%"
     )

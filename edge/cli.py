@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
@@ -28,6 +27,7 @@ from edge.errors import (
     OutputError,
 )
 from edge.exit_code import reported
+from edge.flags import add_engine_flags, whole_number
 from edge.gpio.base import OutputLine
 from edge.gpio.open_line import open_line
 from edge.inspection_loop import InspectionLoop
@@ -184,29 +184,15 @@ def _verdict_log(wanted: str | None) -> VerdictLog | None:
         raise OutputError(f"--verdicts {wanted}: cannot write there: {error.strerror}; choose another file") from error
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("edge-inspect", description=__doc__)
     parser.add_argument("--camera", help=f"{FORMS}; overrides the station file")
-    parser.add_argument("--bundle", type=Path, help="model bundle; default: EDGE_INSPECT_BUNDLE, /var/lib/edge-inspect/bundle")
-    parser.add_argument("--station", type=Path, help="station file; default: EDGE_INSPECT_STATION, /etc/edge-inspect/station.yaml")
-    parser.add_argument(
-        "--state",
-        type=Path,
-        help="where calibrations are kept; default: EDGE_INSPECT_STATE, the device's own, or beside the bundle",
-    )
-    parser.add_argument("--precision", default="fp32", help="model file of the bundle to run (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads of the engine (default: the runtime's choice)")
+    add_engine_flags(parser)
     parser.add_argument("--gpio", choices=("gpiod", "recording"), help="overrides `lines: backend:`; recording drives nothing")
     parser.add_argument(
         "--verdicts", metavar="FILE", help="append JSON lines here, - for stdout; default: stdout unless it is a terminal"
     )
-    parser.add_argument("--max-frames", type=_positive, help="stop after this many verdicts")
+    parser.add_argument("--max-frames", type=whole_number(1), help="stop after this many verdicts")
     parser.add_argument("--dry-run", action="store_true", help="inspect and report, open and drive no line")
     parser.add_argument(
         "--wait-for-hardware", action="store_true", help="keep trying for camera, lines and calibration, outputs safe"

@@ -16,6 +16,7 @@ from edge.calibration_slot import SlotStore
 from edge.engines.open_engine import open_engine
 from edge.errors import ConfigError
 from edge.exit_code import reported
+from edge.flags import add_engine_flags, whole_number
 from edge.locations import bundle_path, state_path, station_path
 from edge.station_config import load_station
 from edge.station_view import station_view
@@ -60,18 +61,14 @@ def _data(options: argparse.Namespace) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--bundle", type=Path, help="calibrated model bundle; default: as edge-inspect")
+    add_engine_flags(common)
     common.add_argument("--data", type=Path, help=f"folder with test/good and test/<defect>; default: {DATA_VARIABLE}")
-    common.add_argument("--station", type=Path, help="station file; default: as edge-inspect")
-    common.add_argument("--state", type=Path, help="where calibrations are kept; default: as edge-inspect")
-    common.add_argument("--precision", default="fp32")
-    common.add_argument("--threads", type=int, default=0, help="CPU threads of the engine (default: the runtime's choice)")
     parser = argparse.ArgumentParser("edge-bench", description=__doc__)
     kinds = parser.add_subparsers(dest="what", required=True)
     kinds.add_parser("accuracy", parents=[common], help="AUROC, false rejects and misses on a labelled set")
     latency = kinds.add_parser("latency", parents=[common], help="p50 and p99 of each stage, peak memory")
     latency.add_argument("--images", type=Path, help="folder of images to inspect; default: test/good of the data")
-    latency.add_argument("--frames", type=int, default=300, help="frames to count (default: %(default)s)")
+    latency.add_argument("--frames", type=whole_number(1), default=300, help="frames to count (default: %(default)s)")
     return parser
 
 

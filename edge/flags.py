@@ -1,0 +1,35 @@
+"""Command-line flags that several commands share, so that they mean and say the same everywhere."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+MOST_THREADS = 256
+
+
+def add_engine_flags(parser: argparse.ArgumentParser) -> None:
+    """``bundle``, ``station``, ``state``, ``precision``, ``threads``: which model runs, for which place, how."""
+    parser.add_argument("--bundle", type=Path, help="model bundle; default: EDGE_INSPECT_BUNDLE, /var/lib/edge-inspect/bundle")
+    parser.add_argument("--station", type=Path, help="station file; default: EDGE_INSPECT_STATION, /etc/edge-inspect/station.yaml")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        help="where calibrations are kept; default: EDGE_INSPECT_STATE, the device's own, or beside the bundle",
+    )
+    parser.add_argument("--precision", default="fp32", help="model file of the bundle to run (default: %(default)s)")
+    parser.add_argument(
+        "--threads", type=whole_number(0, MOST_THREADS), default=0, help="CPU threads of the engine (default: the runtime's choice)"
+    )
+
+
+class whole_number:  # noqa: N801 - reads as a function where it is used, and argparse wants one with a name
+    """A type for argparse: a whole number from ``low`` to ``high``."""
+
+    def __init__(self, low: int, high: int = 2**31) -> None:
+        self._low, self._high = low, high
+
+    def __call__(self, text: str) -> int:
+        if not text.isdecimal() or not self._low <= int(text) <= self._high:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {self._low} to {self._high}, got {text!r}")
+        return int(text)
