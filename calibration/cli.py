@@ -18,8 +18,8 @@ from calibration.report import histogram_png
 from calibration.threshold import DEFAULT_CONFIDENCE
 from edge.bundle import ReferenceImage, open_bundle
 from edge.calibration_slot import CalibrationSlot, SlotStore
+from edge.durable_files import write_file
 from edge.engines.open_engine import open_engine
-from edge.errors import OutputError
 from edge.exit_code import reported
 from edge.flags import add_engine_flags
 from edge.image_file import read_image, survey_images
@@ -56,6 +56,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             )
             for line in survey.skipped:
                 console.print(f"skipped {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+            bundle.self_test(engine)
             jobs = assign_jobs(survey, set(bundle.manifest.learned_images), options.center)
             derived = derive(
                 engine, view, bundle.start_calibration(), jobs,
@@ -64,9 +65,8 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             )  # fmt: skip
         picture = histogram_png(derived, f"{bundle.manifest.model_id} {options.precision} · {options.normal_dir}")
         _print(console, jobs, derived, survey.duplicates, len(survey.skipped))
-        if options.report is not None:
-            _write_report(options.report, picture)
         if options.dry_run:
+            _write_report(options.report, picture)
             console.print("dry run: no slot was written")
             return None
         references = []
@@ -93,6 +93,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             "precision": options.precision,
             "runtime": engine.runtime,
             "view": view.view.model_dump(),
+            "frame_size": survey.frame_size,
             "threshold": derived.threshold,
             "promise": derived.promise.model_dump(),
             "center_source": jobs.center_source,
@@ -106,6 +107,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
         }
         slot = store.add(content, derived.tensors, references, {REPORT: picture})
         store.activate(slot)
+        _write_report(options.report, picture)
     console.print(f"calibration {slot.record.serial} is active: {slot.path}", highlight=False, soft_wrap=True)
     return slot
 
@@ -126,17 +128,18 @@ def _print(console: Console, jobs: Jobs, derived: Derived, duplicates: int, skip
     console.print(table, highlight=False)
 
 
-def _write_report(path: Path, picture: bytes) -> None:
-    try:
-        path.write_bytes(picture)
-    except OSError as error:
-        raise OutputError(f"--report {path}: cannot write there: {error.strerror}; choose another file") from error
+def _write_report(path: Path | None, picture: bytes) -> None:
+    if path is not None:
+        write_file(path, picture)
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"expected a share above 0 and below 1, got {text}")
+        raise argparse.ArgumentTypeError(f"expected a share above 0 and below 1, got {text!r}")
     return value
 
 
@@ -153,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--weights", choices=("spread", "mean"), default="spread", help="rule for λ1, λ2 (default: %(default)s)")
     parser.add_argument(
-        "--max-bad-share", type=float, default=0.1, help="more unreadable images than this share stop it (default: %(default)s)"
+        "--max-bad-share", type=_share, default=0.1, help="more unreadable images than this share stop it (default: %(default)s)"
     )
     parser.add_argument("--report", type=Path, help="also write the histogram to this PNG")
     parser.add_argument("--operator", default=_user(), help="who calibrates, for the record (default: %(default)s)")

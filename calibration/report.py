@@ -27,6 +27,7 @@ def histogram_png(derived: Derived, title: str) -> bytes:
             axis.set_xlim(right=max(derived.threshold, values.max()) + 0.15 * (derived.threshold - values.min()))
             axis.legend()
     promise = derived.promise
+    title = title.replace("$", r"\$")  # a folder's name is no mathematics
     figure.suptitle(
         f"{title}\nat most {promise.false_reject_rate:.2%} of good parts rejected, {promise.confidence:.0%} confidence, "
         f"from {promise.images} images{'' if promise.exact else ' (approximate)'}"

@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from pydantic import Field
+
 from edge.calibration_tensors import CalibrationTensors
+from edge.engines.base import Engine
 from edge.errors import BundleError, ConfigError, HashMismatchError, NewerFormatError
+from edge.frame import Image
 from edge.graph_contract import GraphShape
 from edge.strict_yaml import StrictModel, load_yaml, parse
 
@@ -30,8 +35,8 @@ class ReferenceImage(StrictModel):
 class Manifest(StrictModel):
     """manifest.yaml, strict. ``files`` maps each file's path in the bundle to its sha256."""
 
-    format_version: int
-    model_id: str
+    format_version: int = Field(ge=1)
+    model_id: str = Field(pattern=r"^[0-9a-z-]{1,64}$", description="names a folder of the state")
     created: str
     graph: GraphShape
     opset: int
@@ -64,6 +69,17 @@ class Bundle:
         """The trainer's centres and statistics: a start, without a threshold."""
         return CalibrationTensors.load(self.path / START_CALIBRATION, self.manifest.graph)
 
+    def self_test(self, engine: Engine) -> None:
+        """Bind the start calibration and score the reference images; raises BundleError where ``engine`` disagrees."""
+        engine.bind(self.start_calibration())
+        for reference in self.manifest.reference_images:
+            score = engine.infer(load_picture(self.path / reference.file)).scores.score
+            if not abs(score - reference.score) <= reference.tolerance:
+                raise BundleError(
+                    f"{self.path}: {reference.file} scores {score:.6g} on {engine.runtime}, {reference.score:.6g} when exported; "
+                    "this engine cannot be trusted with it: update it, or export again"
+                )
+
 
 def open_bundle(path: Path) -> Bundle:
     """Read and verify the bundle at ``path``; raises BundleError, HashMismatchError or NewerFormatError."""
@@ -81,6 +97,10 @@ def open_bundle(path: Path) -> Bundle:
         manifest = parse(Manifest, content, str(path / MANIFEST))
     except ConfigError as error:
         raise BundleError(str(error)) from error
+    expected = {f"{START_CALIBRATION}/{name}.npy" for name in CalibrationTensors.shapes(manifest.graph)}
+    expected |= {reference.file for reference in manifest.reference_images}
+    if not expected <= set(manifest.files):
+        raise BundleError(f"{path}: the manifest has no hash for {sorted(expected - set(manifest.files))[0]}; export again")
     verify_files(path, manifest.files)
     return Bundle(path, manifest)
 
@@ -95,6 +115,14 @@ def verify_files(folder: Path, files: dict[str, str]) -> None:
             raise BundleError(f"{folder}: {name} is missing; copy the bundle again")
         if file_sha256(file) != expected:
             raise HashMismatchError(f"{folder}: {name} is not the file its manifest names (sha256 differs); copy the bundle again")
+
+
+def load_picture(path: Path) -> Image:
+    """A reference image, uint8 height×width×3; raises BundleError."""
+    try:
+        return np.asarray(np.load(path, allow_pickle=False), np.uint8)
+    except (OSError, ValueError, EOFError) as error:
+        raise BundleError(f"{path}: cannot read the reference image ({error}); copy it again") from error
 
 
 def file_sha256(path: Path) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 from pydantic import Field
 
-from edge.bundle import Bundle, ReferenceImage, file_sha256, verify_files
+from edge.bundle import Bundle, ReferenceImage, file_sha256, load_picture, verify_files
 from edge.calibration_tensors import CalibrationTensors
 from edge.durable_files import new_folder, sync_folder
 from edge.engines.base import Engine
@@ -53,7 +53,10 @@ class Baseline(StrictModel):
 
 
 class SlotRecord(StrictModel):
-    """slot.yaml, strict. ``images`` maps a job (center, weights, threshold) to the sha256 of the files that did it."""
+    """slot.yaml, strict. ``images`` maps a job (center, weights, threshold) to the sha256 of the files that did it.
+
+    frame_size: [width, height] in camera pixels where all images had the same, else null.
+    """
 
     format_version: int
     serial: int
@@ -65,6 +68,7 @@ class SlotRecord(StrictModel):
     precision: str
     runtime: str
     view: View
+    frame_size: tuple[int, int] | None = Field(strict=False)
     threshold: float
     promise: Promise
     center_source: str
@@ -200,6 +204,10 @@ class SlotStore:
         record = parse(SlotRecord, content, str(path / RECORD))
         if content_sha256(content) != record.content_sha256:
             raise HashMismatchError(f"{path}: {RECORD} was edited since it was written; calibrate again")
+        expected = {f"{name}.npy" for name in CalibrationTensors.shapes(self._bundle.manifest.graph)}
+        expected |= {reference.file for reference in record.reference_images}
+        if not expected <= set(record.files):
+            raise SlotError(f"{path}: {RECORD} has no hash for {sorted(expected - set(record.files))[0]}; calibrate again")
         verify_files(path, record.files)
         return CalibrationSlot(path, record, CalibrationTensors.load(path, self._bundle.manifest.graph))
 
@@ -208,11 +216,3 @@ def content_sha256(record: dict[str, Any]) -> str:
     """Identity of a calibration: all of its record but who made it, when, and under which number."""
     identity = {name: value for name, value in record.items() if name not in OUTSIDE_THE_HASH}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-
-
-def load_picture(path: Path) -> Image:
-    """A reference image, uint8 height×width×3; raises SlotError."""
-    try:
-        return np.asarray(np.load(path, allow_pickle=False), np.uint8)
-    except (OSError, ValueError, EOFError) as error:
-        raise SlotError(f"{path}: cannot read the reference image ({error}); calibrate again") from error

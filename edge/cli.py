@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import signal
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -37,6 +37,7 @@ from edge.reject_line import RejectLine
 from edge.station_config import StationConfig, load_station
 from edge.station_view import station_view
 from edge.status_line import StatusLine
+from edge.stop_signals import StopSignals
 from edge.verdict import Outcome, Verdict
 from edge.verdict_log import VerdictLog
 
@@ -48,11 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     options = _parser().parse_args(arguments)
     console = Console(stderr=True)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with reported("edge-inspect", console) as outcome, ExitStack() as stack:
-        outcome.code = _inspect(options, console, stop, SystemClock(), stack)
+    with reported("edge-inspect", console) as outcome, StopSignals() as signals, ExitStack() as stack:
+        outcome.code = _inspect(options, console, signals.stop, SystemClock(), stack)
     return outcome.code
 
 
@@ -91,6 +89,7 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
         slot = opened(lambda: store.current(options.precision, engine.runtime, view.view))
         engine.bind(slot.tensors)
         slot.self_test(engine)
+        view = view.expecting(slot.record.frame_size)
 
         def open_source() -> Camera:
             return open_camera(station.camera, clock)
@@ -121,8 +120,12 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
             log.add(verdict)
         status.show(verdict)
 
-    loop = InspectionLoop(open_source, camera, engine, slot, view, reject, clock, station.camera.read_timeout_ms, report)
+    loop = InspectionLoop(open_source, camera, engine, slot, view, reject, clock, station.camera, report)
+    stack.callback(loop.close)
+    # Once more, so that on the way out they come first: a camera, an engine or a stuck log may take seconds to close.
+    stack.callback(reject.close)
     if ready_line is not None:
+        stack.callback(ready_line.close)
         ready_line.set(True)
     loop.run(stop, options.max_frames)
     stack.close()  # lines safe, log written, before the last words
@@ -174,12 +177,15 @@ def _lines_in_words(station: StationConfig, dry_run: bool, reject: OutputLine | 
 
 
 def _verdict_log(wanted: str | None) -> VerdictLog | None:
-    if wanted == "-" or (wanted is None and not sys.stdout.isatty()):
+    if sys.stdout is not None and (wanted == "-" or (wanted is None and not sys.stdout.isatty())):
         return VerdictLog(sys.stdout)
-    if wanted is None:
+    if wanted is None or wanted == "-":
         return None
     try:
-        return VerdictLog(open(wanted, "a", buffering=1, encoding="utf-8"), owned=True)
+        # Not blocking: a pipe that nobody reads is refused at once instead of holding up the start.
+        handle = os.open(wanted, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644)
+        os.set_blocking(handle, True)
+        return VerdictLog(open(handle, "a", buffering=1, encoding="utf-8"), owned=True)
     except OSError as error:
         raise OutputError(f"--verdicts {wanted}: cannot write there: {error.strerror}; choose another file") from error
 

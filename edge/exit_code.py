@@ -31,7 +31,8 @@ def reported(command: str, console: Console) -> Iterator[Outcome]:
     except Exception as error:
         if os.environ.get("EDGE_INSPECT_DEBUG"):
             raise
-        known = isinstance(error, InputError)
+        # What the operating system refuses (a name too long, a disk gone) has its own clear words.
+        known = isinstance(error, InputError | OSError)
         kind = (
             ""
             if known or type(error).__module__.startswith(("edge.", "calibration.", "tools.", "trainer."))

@@ -9,11 +9,13 @@ from edge.strict_yaml import StrictModel
 IMAGE = "image"
 SCORES = ("feature_score", "reconstruction_score", "score")
 ANOMALY_MAP = "anomaly_map"
+MAP_MEAN = "map_mean"
+"""float32 [1]: mean of the anomaly map. Runtimes drop a NaN in a maximum; a mean carries it to the decision."""
 IMAGE_QUALITY = "image_quality"
 """float32 [3]: brightness (mean grey, 0…1), saturation (share of pixels at 250 or above), sharpness (mean squared Laplacian)."""
 FEATURE = "feature"
 RECONSTRUCTION = "reconstruction"
-INSPECTION_OUTPUTS = (*SCORES, ANOMALY_MAP, IMAGE_QUALITY)
+INSPECTION_OUTPUTS = (*SCORES, ANOMALY_MAP, MAP_MEAN, IMAGE_QUALITY)
 
 
 class GraphShape(StrictModel):

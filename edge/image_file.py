@@ -36,7 +36,10 @@ def read_image(path: Path) -> ImageFile:
         raise ImageError(f"{path}: {error.strerror}; check the path and its permissions") from error
     if _is_truncated(content):
         raise ImageError(f"{path}: the file is truncated ({len(content)} bytes); copy it again")
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    except cv2.error as error:  # for instance larger than OpenCV allows
+        raise ImageError(f"{path}: OpenCV refuses it ({error.err or error}); remove or replace it") from error
     if image is None or image.dtype != np.uint8:
         raise ImageError(f"{path}: expected an image ({', '.join(IMAGE_SUFFIXES)}), could not decode it; remove or replace it")
     return ImageFile(path, np.asarray(image, np.uint8), hashlib.sha256(content).hexdigest())
@@ -59,11 +62,13 @@ class Survey:
     """What a folder holds. files: (path, sha256) of each different whole image, by hash, so that names do not matter.
 
     skipped: one line for each file that is not a whole image. duplicates: how many files had the bytes of another.
+    frame_size: [width, height] where all images have the same.
     """
 
     files: list[tuple[Path, str]]
     skipped: list[str]
     duplicates: int
+    frame_size: list[int] | None = None
 
 
 def survey_images(folder: Path, max_bad_share: float, progress: Callable[[int, int], None] | None = None) -> Survey:
@@ -71,9 +76,12 @@ def survey_images(folder: Path, max_bad_share: float, progress: Callable[[int, i
     paths = list_images(folder)
     seen: dict[str, Path] = {}
     skipped = []
+    sizes = set()
     for index, path in enumerate(paths):
         try:
-            seen.setdefault(read_image(path).sha256, path)
+            read = read_image(path)
+            seen.setdefault(read.sha256, path)
+            sizes.add((read.image.shape[1], read.image.shape[0]))
         except ImageError as error:
             skipped.append(str(error))
         if progress is not None:
@@ -84,7 +92,7 @@ def survey_images(folder: Path, max_bad_share: float, progress: Callable[[int, i
             f"the first: {skipped[0]}"
         )
     files = [(path, digest) for digest, path in sorted(seen.items())]
-    return Survey(files, skipped, len(paths) - len(skipped) - len(files))
+    return Survey(files, skipped, len(paths) - len(skipped) - len(files), list(sizes.pop()) if len(sizes) == 1 else None)
 
 
 def _is_truncated(content: bytes) -> bool:

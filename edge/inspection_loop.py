@@ -14,6 +14,7 @@ from edge.engines.base import Engine
 from edge.errors import CameraLostError, CameraOpenError, EdgeInspectError, EndOfStream
 from edge.frame import Frame
 from edge.reject_line import RejectLine
+from edge.station_config import CameraConfig
 from edge.station_view import StationView
 from edge.verdict import Outcome, Scores, Verdict
 
@@ -36,31 +37,32 @@ class InspectionLoop:
         view: StationView,
         reject: RejectLine,
         clock: Clock,
-        read_timeout_ms: int,
+        camera_config: CameraConfig,
         report: Callable[[Verdict], None],
     ) -> None:
         self._open_camera, self._camera, self._engine, self._slot, self._view = open_camera, camera, engine, slot, view
-        self._reject, self._clock, self._read_timeout_ms, self._report = reject, clock, read_timeout_ms, report
+        self._reject, self._clock, self._camera_config, self._report = reject, clock, camera_config, report
         self.counts: Counter[Outcome] = Counter()
         self._lost = False
 
     def run(self, stop: threading.Event, max_frames: int | None = None) -> None:
-        """Return on ``stop``, after ``max_frames`` verdicts, or at the end of a recording; the camera is closed then."""
-        try:
-            part = 0
-            while not stop.is_set() and (max_frames is None or part < max_frames):
-                try:
-                    verdict = self._inspect(part)
-                except EndOfStream:
-                    return
-                self._reject.apply(verdict.outcome)
-                self.counts[verdict.outcome] += 1
-                self._report(verdict)
-                part += 1
-                if self._lost:
-                    self._reopen(stop)
-        finally:
-            self._camera.close()
+        """Return on ``stop``, after ``max_frames`` verdicts, or at the end of a recording."""
+        part = 0
+        while not stop.is_set() and (max_frames is None or part < max_frames):
+            try:
+                verdict = self._inspect(part)
+            except EndOfStream:
+                return
+            self._reject.apply(verdict.outcome, verdict.exposed_ns)
+            self.counts[verdict.outcome] += 1
+            self._report(verdict)
+            part += 1
+            if self._lost:
+                self._reopen(stop)
+
+    def close(self) -> None:
+        """Close the camera. Make the lines safe first: a camera may take seconds."""
+        self._camera.close()
 
     def _inspect(self, part: int) -> Verdict:
         self._lost = False
@@ -77,7 +79,7 @@ class InspectionLoop:
             stages[name], mark = (now - mark) / 1e6, now
 
         try:
-            frame = self._camera.read(self._read_timeout_ms)
+            frame = self._camera.read(self._camera_config.read_timeout_ms)
             source = frame.source
             stage("capture")
             image = self._view.preprocess(frame.image)
@@ -85,12 +87,18 @@ class InspectionLoop:
             scores = self._engine.infer(image).scores
             stage("engine")
             outcome, reason = decide(scores, self._slot.record.threshold)
+            age_ms = (self._clock.monotonic_ns() - frame.exposed_ns) / 1e6
+            if age_ms > self._camera_config.max_age_ms:
+                outcome = Outcome.FAULT
+                reason = f"the picture was {age_ms:.0f} ms old when decided, more than the {self._camera_config.max_age_ms} allowed"
             stage("decision")
         except EndOfStream:
             raise
         except EdgeInspectError as error:
             self._lost = isinstance(error, CameraLostError)
             outcome, reason = Outcome.FAULT, str(error)
+        except Exception as error:  # not foreseen, and therefore not known to be good
+            outcome, reason = Outcome.FAULT, f"unexpected {type(error).__name__}: {error}"
         return Verdict(
             part_id=part,
             outcome=outcome,

@@ -1,8 +1,8 @@
 """When the reject line says reject. Pure logic over a clock: fail-safe, so that only a fresh PASS opens it.
 
-The gate is closed (reject) from the start. A PASS opens it for ``pass_valid_ms``; when nothing renews it, it closes by itself,
-so that a hung camera, engine or process of thought never lets a part through. A REJECT or FAULT closes it at once and keeps
-it closed for ``reject_pulse_ms`` at least, whatever comes in between.
+The gate is closed (reject) from the start. A PASS opens it until ``pass_valid_ms`` after its part was seen; when nothing renews it,
+it closes by itself, so that a hung camera, engine or process of thought never lets a part through. A REJECT or FAULT closes it at
+once and keeps it closed for ``reject_pulse_ms`` at least, whatever comes in between.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class RejectGate:
         self._held_until: int | None = None
         self._open_until: int | None = None
 
-    def apply(self, outcome: Outcome, now_ns: int) -> None:
-        """Take the newest outcome."""
+    def apply(self, outcome: Outcome, now_ns: int, since_ns: int) -> None:
+        """Take the newest outcome, of a part seen at ``since_ns``: a PASS is as old as its picture."""
         if outcome is Outcome.PASS:
-            self._open_until = now_ns + self._valid_ns
+            self._open_until = since_ns + self._valid_ns
         else:
             self._open_until = None
             self._held_until = now_ns + self._pulse_ns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, NonNegativeInt, field_validator
 
 from edge.errors import ConfigError
 from edge.preprocess import Region
@@ -22,6 +22,7 @@ class CameraConfig(StrictModel):
     exposure: float | None = Field(None, description="manual exposure in the driver's unit; automatic when left out")
     gain: float | None = Field(None, description="manual gain in the driver's unit")
     read_timeout_ms: int = Field(2000, ge=10, le=60000, description="no frame for this long is a FAULT")
+    max_age_ms: int = Field(1000, ge=10, le=60000, description="a picture older than this when decided is a FAULT")
 
 
 class RegionConfig(StrictModel):
@@ -41,7 +42,7 @@ class LineConfig(StrictModel):
     """One GPIO output. The chip is found by label or path, the line by name or offset."""
 
     chip: str = Field(description="label (tegra234-gpio) or path (/dev/gpiochip0)")
-    line: str | int = Field(description="line name (PQ.05) or offset")
+    line: str | NonNegativeInt = Field(description="line name (PQ.05) or offset")
     active: Literal["high", "low"] = Field("high", description="physical level that means `true`")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge.calibration_tensors import Array
+from edge.errors import ConfigError
 from edge.frame import Image
 from edge.graph_contract import GraphShape
 from edge.image_file import read_image
@@ -29,15 +30,29 @@ class View(StrictModel):
 
 @dataclass(frozen=True, slots=True)
 class StationView:
-    """Turns a camera image into the engine's input. ``ignore_mask``: float32 map_height×map_width, 1 = not judged."""
+    """Turns a camera image into the engine's input.
+
+    ignore_mask: float32 map_height×map_width, 1 = not judged. frame_size: (width, height) that an image must have, None for any.
+    """
 
     view: View
     shape: GraphShape
     region: Region | None
     ignore_mask: Array
+    frame_size: tuple[int, int] | None = None
+
+    def expecting(self, frame_size: tuple[int, int] | None) -> StationView:
+        """The same, for images of ``frame_size`` only where there is a region: in others it would show something else."""
+        return replace(self, frame_size=frame_size) if self.region is not None and frame_size is not None else self
 
     def preprocess(self, image: Image) -> Image:
-        """Crop and resize, uint8 height×width×3; raises ConfigError where the region reaches outside the image."""
+        """Crop and resize, uint8 height×width×3; raises ConfigError where the image has not the size of mask and region."""
+        size = image.shape[1], image.shape[0]
+        if self.frame_size is not None and size != self.frame_size:
+            raise ConfigError(
+                f"expected an image of {self.frame_size[0]}×{self.frame_size[1]} pixels, for which region and mask were made, "
+                f"got {size[0]}×{size[1]}; correct the camera's size, or the station file and calibrate again"
+            )
         return preprocess(image, self.shape.height, self.shape.width, self.region)
 
 
@@ -46,4 +61,5 @@ def station_view(station: StationConfig, shape: GraphShape) -> StationView:
     region = station.region.region() if station.region is not None else None
     mask = read_image(station.ignore_mask) if station.ignore_mask is not None else None
     cells = ignore_mask_cells(mask.image if mask else None, shape.map_height, shape.map_width, region)
-    return StationView(View(region=station.region, ignore_mask_sha256=mask.sha256 if mask else None), shape, region, cells)
+    size = (mask.image.shape[1], mask.image.shape[0]) if mask else None
+    return StationView(View(region=station.region, ignore_mask_sha256=mask.sha256 if mask else None), shape, region, cells, size)

@@ -16,7 +16,21 @@ from edge.errors import ConfigError
 class StrictModel(BaseModel):
     """Unknown keys fail, types are not guessed, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a key appear twice and keeps the last; here that is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = getattr(key_node, "value", None)
+            if isinstance(key, str) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key `{key}` appears twice", key_node.start_mark)
+            if isinstance(key, str):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -30,11 +44,11 @@ def load_yaml(path: Path) -> dict[str, Any]:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"{path}: cannot read it: {reason}; check the path") from error
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        content = yaml.load(text, _UniqueKeys)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError is a date or number that is none
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "cannot parse it"
+        problem = getattr(error, "problem", None) or str(error).split(";")[0] or "cannot parse it"
         raise ConfigError(f"{path}{where}: not valid YAML: {problem}; correct that line") from error
     if content is None:
         return {}

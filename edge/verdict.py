@@ -19,11 +19,15 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The engine's answer for one image; see METHOD: L1, L2 and L = λ1·L1 + λ2·L2 (eqs. 3 to 5)."""
+    """The engine's answer for one image; see METHOD: L1, L2 and L = λ1·L1 + λ2·L2 (eqs. 3 to 5).
+
+    ``map_mean``, the mean of the anomaly map, is not a number where any position is not: a maximum may pass over a NaN.
+    """
 
     feature_score: float
     reconstruction_score: float
     score: float
+    map_mean: float
     brightness: float
     saturation: float
     sharpness: float
@@ -72,8 +76,8 @@ class Verdict:
         return cleaned
 
     def to_json(self) -> str:
-        """The verdict as one line of JSON."""
-        return json.dumps(self.to_record(), ensure_ascii=False, allow_nan=False)
+        """The verdict as one line of JSON, in ASCII so that no file name can break it."""
+        return json.dumps(self.to_record(), allow_nan=False)
 
 
 def _finite_or_none(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import suppress
 from typing import TextIO
 
 from edge.verdict import Verdict
@@ -35,11 +36,12 @@ class VerdictLog:
     def close(self, timeout_s: float = 5.0) -> None:
         """Write what is queued and stop; gives up after ``timeout_s`` when the stream is stuck. May be called twice."""
         if self._thread.is_alive():
-            try:
+            with suppress(queue.Full):
                 self._queue.put(None, timeout=timeout_s)
-            except queue.Full:
-                return
             self._thread.join(timeout_s)
+            if self._thread.is_alive():
+                self.dropped += self._queue.qsize()
+                self.failure = TimeoutError("the log is stuck")
 
     def _write(self) -> None:
         while (verdict := self._queue.get()) is not None:

@@ -24,7 +24,8 @@ GRAPH = """
 tiny (uint8[1,64,64,3] image, float[2] feature_mean, float[2] feature_scale, float[1,16,2] centers,
       float[8,8] reconstruction_offset, float[8,8] reconstruction_scale, float[8,8] ignore_mask,
       float[1] feature_weight, float[1] reconstruction_weight)
-  => (float[1] feature_score, float[1] reconstruction_score, float[1] score, float[1,8,8] anomaly_map, float[3] image_quality,
+  => (float[1] feature_score, float[1] reconstruction_score, float[1] score, float[1,8,8] anomaly_map,
+      float[1] map_mean, float[3] image_quality,
       float[1,2,8,8] feature, float[1,3,8,8] reconstruction)
 <float one = {1.0}, float small_scale = {0.00392156862}, int64[1] axis0 = {0}, int64[2] axis12 = {1, 2},
  int64[2] rows = {2, 64}, int64[3] grid = {1, 8, 8}, int64[1] single = {1}, int64[2] column = {2, 1}>
@@ -75,6 +76,8 @@ tiny (uint8[1,64,64,3] image, float[2] feature_mean, float[2] feature_scale, flo
   map1 = Mul (feature_weight, distance_judged)
   map2 = Mul (reconstruction_weight, error_judged)
   anomaly_map = Add (map1, map2)
+  map_average = ReduceMean <keepdims = 0> (anomaly_map)
+  map_mean = Reshape (map_average, single)
   brightness = Reshape (red_mean, single)
   image_quality = Concat <axis = 0> (brightness, brightness, brightness)
 }

@@ -22,7 +22,7 @@ from edge.durable_files import new_folder
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.errors import EdgeInspectError, InputError
 from edge.frame import Image
-from edge.graph_contract import ANOMALY_MAP, FEATURE, IMAGE, IMAGE_QUALITY, RECONSTRUCTION, SCORES
+from edge.graph_contract import FEATURE, IMAGE, INSPECTION_OUTPUTS, RECONSTRUCTION
 from edge.image_file import read_image
 from edge.preprocess import preprocess
 from edge.verdict import Scores
@@ -31,7 +31,7 @@ from trainer import checkpoint
 from trainer.dataset import find_normal_images
 
 OPSET = 19
-OUTPUTS = (*SCORES, ANOMALY_MAP, IMAGE_QUALITY, FEATURE, RECONSTRUCTION)
+OUTPUTS = (*INSPECTION_OUTPUTS, FEATURE, RECONSTRUCTION)
 PARITY_IMAGES = 16
 PARITY_TOLERANCE = 1e-3
 """Largest relative difference of a score between checkpoint and ONNX; two FP32 runtimes sum in another order."""

@@ -47,7 +47,7 @@ class InspectionGraph(nn.Module):
         feature_weight: Tensor,
         reconstruction_weight: Tensor,
     ) -> tuple[Tensor, ...]:
-        """Returns feature_score, reconstruction_score, score, anomaly_map, image_quality, feature, reconstruction."""
+        """Returns feature_score, reconstruction_score, score, anomaly_map, map_mean, image_quality, feature, reconstruction."""
         bgr = image.to(torch.float32).permute(0, 3, 1, 2)
         small = F.avg_pool2d(bgr, GRID_STRIDE) * (1.0 / 255.0)
         rgb = torch.cat([bgr[:, 2:3], bgr[:, 1:2], bgr[:, 0:1]], dim=1)
@@ -69,7 +69,7 @@ class InspectionGraph(nn.Module):
                 F.conv2d(grey, self.laplacian).square().mean(),
             ]
         )
-        return feature_score, reconstruction_score, score, anomaly_map, quality, feature, image_hat
+        return feature_score, reconstruction_score, score, anomaly_map, anomaly_map.mean().reshape(1), quality, feature, image_hat
 
     def arguments(self, image: Tensor, tensors: CalibrationTensors) -> tuple[Tensor, ...]:
         """The positional inputs of ``forward``."""

@@ -54,7 +54,8 @@ class Engine(ABC):
         outputs = self._run(image, graph_contract.INSPECTION_OUTPUTS)
         feature, reconstruction, score = (float(outputs[name].reshape(())) for name in graph_contract.SCORES)
         brightness, saturation, sharpness = (float(v) for v in outputs[graph_contract.IMAGE_QUALITY].reshape(3))
-        scores = Scores(feature, reconstruction, score, brightness, saturation, sharpness)
+        map_mean = float(outputs[graph_contract.MAP_MEAN].reshape(()))
+        scores = Scores(feature, reconstruction, score, map_mean, brightness, saturation, sharpness)
         grid = (self.shape.map_height, self.shape.map_width)
         return Inference(scores, outputs[graph_contract.ANOMALY_MAP].reshape(grid))
 

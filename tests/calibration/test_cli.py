@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from calibration.cli import main
+from edge.bundle import file_sha256
 from edge.image_file import read_image
 from tests.tiny_bundle import part_image, write_tiny_bundle
 
@@ -60,6 +61,19 @@ def test_images_the_training_saw_never_set_the_threshold(
     jobs = record(bundle)["images"]
     assert not set(learned) & {digest for job in jobs.values() for digest in job}
     assert "10 the training saw" in capsys.readouterr().err
+
+
+def test_an_engine_that_does_not_reproduce_the_reference_images_is_not_calibrated(
+    bundle_dir: Path, normal_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(bundle_dir / "reference.npy", np.full((64, 64, 3), 90, np.uint8))
+    manifest = yaml.safe_load((bundle_dir / "manifest.yaml").read_text())
+    manifest["files"]["reference.npy"] = file_sha256(bundle_dir / "reference.npy")
+    reference = {"file": "reference.npy", "feature_score": 0.0, "reconstruction_score": 0.0, "score": 123.0, "tolerance": 0.1}
+    manifest["reference_images"] = [reference]
+    (bundle_dir / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    assert calibrate(normal_dir, "--bundle", bundle_dir) == 2
+    assert "cannot be trusted" in error_line(capsys)
 
 
 def test_a_dry_run_writes_nothing_but_its_report(bundle_dir: Path, normal_dir: Path, tmp_path: Path) -> None:

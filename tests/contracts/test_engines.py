@@ -88,6 +88,16 @@ def test_a_black_image_gives_nan_and_does_not_disturb_the_next(engine: Engine) -
     assert engine.infer(picture()).scores == before
 
 
+def test_one_position_that_is_not_a_number_is_not_lost_in_a_maximum(engine: Engine) -> None:
+    tensors = replace(NEUTRAL, reconstruction_offset=NEUTRAL.reconstruction_offset.copy())
+    tensors.reconstruction_offset[3, 4] = np.nan
+    with pytest.raises(SlotError, match="not finite"):
+        engine.bind(tensors)
+    engine._bind_impl(tensors)  # as a fault inside the engine would leave it
+    engine._bound = True
+    assert not engine.infer(picture()).scores.finite()
+
+
 def test_features_and_reconstruction_have_their_shapes(engine: Engine) -> None:
     engine.bind(NEUTRAL)
     assert engine.read_feature(picture()).shape == (2, 8, 8)

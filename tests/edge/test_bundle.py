@@ -57,6 +57,19 @@ def test_a_manifest_cannot_name_files_outside(bundle_dir: Path, name: str) -> No
         open_bundle(bundle_dir)
 
 
+@pytest.mark.parametrize("name", ["../../escaped", "", "a/b", "A"])
+def test_a_model_id_is_a_plain_name(bundle_dir: Path, name: str) -> None:
+    edit(bundle_dir, lambda m: m.update(model_id=name))
+    with pytest.raises(BundleError, match="model_id"):
+        open_bundle(bundle_dir)
+
+
+def test_what_is_loaded_has_a_hash(bundle_dir: Path) -> None:
+    edit(bundle_dir, lambda m: m["files"].pop("calibration/centers.npy"))
+    with pytest.raises(BundleError, match=r"no hash for calibration/centers\.npy"):
+        open_bundle(bundle_dir)
+
+
 def test_an_unknown_key_or_broken_yaml_is_a_bundle_error(bundle_dir: Path) -> None:
     edit(bundle_dir, lambda m: m.update(oops=1))
     with pytest.raises(BundleError, match="unknown key `oops`"):

@@ -214,3 +214,19 @@ def test_waiting_for_hardware_can_be_stopped(bundle_dir: Path, parts_dir: Path) 
         killer.cancel()
     assert process.returncode == 0
     assert "stopped while waiting; lines are safe" in err
+
+
+def test_a_pipe_that_nobody_reads_is_refused_at_once(
+    calibrated_dir: Path, parts_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    arguments = ("--camera", f"file://{parts_dir}", "--bundle", calibrated_dir, "--dry-run", "--verdicts", tmp_path / "pipe")
+    assert inspect(*arguments) == 2
+    assert "choose another file" in error_line(capsys)
+
+
+def test_a_file_name_that_is_no_text_breaks_nothing(calibrated_dir: Path, parts_dir: Path, tmp_path: Path) -> None:
+    os.rename(parts_dir / "000.png", os.fsencode(parts_dir) + b"/000\xff.png")
+    log = tmp_path / "verdicts.jsonl"
+    assert inspect("--camera", f"file://{parts_dir}", "--bundle", calibrated_dir, "--dry-run", "--verdicts", log) == 0
+    assert len(log.read_text().splitlines()) == 3

@@ -13,7 +13,14 @@ ANY_FLOAT = st.floats(allow_nan=True, allow_infinity=True)
 
 
 def scores(value: float, **other: float) -> Scores:
-    plain = {"feature_score": 1.0, "reconstruction_score": 1.0, "brightness": 0.5, "saturation": 0.0, "sharpness": 10.0}
+    plain = {
+        "feature_score": 1.0,
+        "reconstruction_score": 1.0,
+        "map_mean": 1.0,
+        "brightness": 0.5,
+        "saturation": 0.0,
+        "sharpness": 10.0,
+    }
     return Scores(score=value, **(plain | other))
 
 
@@ -31,6 +38,6 @@ def test_only_finite_figures_below_a_finite_threshold_pass(value: float, thresho
     assert (reason == "") == (outcome is Outcome.PASS)
 
 
-@pytest.mark.parametrize("name", ["feature_score", "reconstruction_score", "brightness", "saturation", "sharpness"])
+@pytest.mark.parametrize("name", ["feature_score", "reconstruction_score", "map_mean", "brightness", "saturation", "sharpness"])
 def test_any_figure_that_is_not_a_number_is_a_fault(name: str) -> None:
     assert decide(scores(0.0, **{name: math.nan}), 1.0)[0] is Outcome.FAULT

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import cv2
@@ -65,3 +66,13 @@ def test_a_survey_names_broken_files_counts_copies_and_ignores_names(tmp_path: P
     assert "broken.png" in survey.skipped[0]
     with pytest.raises(ImageError, match="1 of 4 images cannot be read, more than the 10% allowed"):
         survey_images(tmp_path, max_bad_share=0.1)
+
+
+def test_an_image_larger_than_opencv_allows_is_an_image_error(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "x.png"), part_image(1))
+    content = bytearray((tmp_path / "x.png").read_bytes())
+    content[16:24] = (60_000).to_bytes(4, "big") * 2  # width and height of the header
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(ImageError, match=r"x\.png"):
+        read_image(tmp_path / "x.png")

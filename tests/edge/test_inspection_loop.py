@@ -19,7 +19,7 @@ from edge.gpio.recording import RecordingLine
 from edge.inspection_loop import InspectionLoop
 from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
-from edge.station_config import StationConfig
+from edge.station_config import CameraConfig, StationConfig
 from edge.station_view import station_view
 from edge.verdict import Outcome, Verdict
 from tests.tiny_bundle import SHAPE, part_image
@@ -30,9 +30,9 @@ Script = list[np.ndarray | Exception]
 class ScriptedCamera(Camera):
     """Plays a list of pictures and errors, then ends."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, clock: ManualClock | None = None, age_ms: int = 0) -> None:
         super().__init__("scripted")
-        self.script = script
+        self.script, self.clock, self.age_ms = script, clock, age_ms
 
     def _read_impl(self, timeout_ms: int) -> tuple[object, int, str]:
         if not self.script:
@@ -40,7 +40,8 @@ class ScriptedCamera(Camera):
         step = self.script.pop(0)
         if isinstance(step, Exception):
             raise step
-        return step, 0, "scripted"
+        now = self.clock.monotonic_ns() if self.clock else 0
+        return step, now - self.age_ms * 1_000_000, "scripted"
 
     def _close_impl(self) -> None:
         pass
@@ -73,9 +74,13 @@ class Bench:
         stop: threading.Event | None = None,
         frames: int | None = None,
     ) -> list[Outcome]:
+        self.verdicts, self.lines = [], []
         again = reopen or (lambda: camera)
-        loop = InspectionLoop(again, camera, self.engine, self.slot, self.view, self.reject, self.clock, 100, self.report)
+        loop = InspectionLoop(
+            again, camera, self.engine, self.slot, self.view, self.reject, self.clock, CameraConfig(), self.report
+        )
         loop.run(stop or threading.Event(), frames)
+        loop.close()
         assert loop.counts.total() == len(self.verdicts)
         return [verdict.outcome for verdict in self.verdicts]
 
@@ -94,7 +99,7 @@ PASS, REJECT, FAULT = Outcome.PASS, Outcome.REJECT, Outcome.FAULT
 
 
 def test_each_frame_gets_one_verdict_and_the_line_follows(bench: Bench) -> None:
-    assert bench.run(ScriptedCamera([GOOD, BAD, GOOD])) == [PASS, REJECT, PASS]
+    assert bench.run(ScriptedCamera([GOOD, BAD, GOOD], bench.clock)) == [PASS, REJECT, PASS]
     assert bench.lines == [False, True, False]
     assert [verdict.part_id for verdict in bench.verdicts] == [0, 1, 2]
     verdict = bench.verdicts[1]
@@ -106,14 +111,14 @@ def test_each_frame_gets_one_verdict_and_the_line_follows(bench: Bench) -> None:
 
 
 def test_nan_from_the_engine_is_a_fault_and_the_run_goes_on(bench: Bench) -> None:
-    assert bench.run(ScriptedCamera([GOOD, BLACK, GOOD])) == [PASS, FAULT, PASS]
+    assert bench.run(ScriptedCamera([GOOD, BLACK, GOOD], bench.clock)) == [PASS, FAULT, PASS]
     assert bench.lines == [False, True, False]
     assert "not finite" in bench.verdicts[1].reason
 
 
 def test_whatever_is_wrong_with_a_frame_is_a_fault_never_a_pass(bench: Bench) -> None:
     script: Script = [CameraTimeoutError("late"), np.zeros((4, 4), np.uint8), GOOD.astype(np.float32), GOOD]
-    assert bench.run(ScriptedCamera(script)) == [FAULT, FAULT, FAULT, PASS]
+    assert bench.run(ScriptedCamera(script, bench.clock)) == [FAULT, FAULT, FAULT, PASS]
     assert bench.lines == [True, True, True, False]
     assert bench.verdicts[0].scores is None
     assert bench.verdicts[0].exposed_ns is None
@@ -121,19 +126,23 @@ def test_whatever_is_wrong_with_a_frame_is_a_fault_never_a_pass(bench: Bench) ->
 
 def test_an_engine_that_fails_is_a_fault(bench: Bench) -> None:
     bench.engine.close()
-    assert bench.run(ScriptedCamera([GOOD, GOOD])) == [FAULT, FAULT]
+    assert bench.run(ScriptedCamera([GOOD, GOOD], bench.clock)) == [FAULT, FAULT]
     assert "is closed" in bench.verdicts[0].reason
 
 
 def test_a_region_outside_the_picture_is_a_fault(bench: Bench) -> None:
     station = StationConfig.model_validate({"region": {"x": 90, "y": 0, "width": 64, "height": 64}})
     bench.view = station_view(station, SHAPE)
-    assert bench.run(ScriptedCamera([GOOD])) == [FAULT]
+    assert bench.run(ScriptedCamera([GOOD], bench.clock)) == [FAULT]
     assert "reaches outside" in bench.verdicts[0].reason
 
 
 def test_a_lost_camera_is_opened_again_until_it_is_back(bench: Bench) -> None:
-    attempts: list[Exception | Camera] = [CameraOpenError("not yet"), CameraOpenError("not yet"), ScriptedCamera([GOOD])]
+    attempts: list[Exception | Camera] = [
+        CameraOpenError("not yet"),
+        CameraOpenError("not yet"),
+        ScriptedCamera([GOOD], bench.clock),
+    ]
 
     def reopen() -> Camera:
         attempt = attempts.pop(0)
@@ -141,7 +150,7 @@ def test_a_lost_camera_is_opened_again_until_it_is_back(bench: Bench) -> None:
             raise attempt
         return attempt
 
-    first = ScriptedCamera([GOOD, CameraLostError("unplugged")])
+    first = ScriptedCamera([GOOD, CameraLostError("unplugged")], bench.clock)
     assert bench.run(first, reopen) == [PASS, FAULT, PASS]
     assert bench.lines == [False, True, False]
     with pytest.raises(CameraLostError):
@@ -151,8 +160,8 @@ def test_a_lost_camera_is_opened_again_until_it_is_back(bench: Bench) -> None:
 def test_stop_and_frame_count_end_it(bench: Bench) -> None:
     stop = threading.Event()
     stop.set()
-    assert bench.run(ScriptedCamera([GOOD]), stop=stop) == []
-    assert bench.run(ScriptedCamera([GOOD] * 5), frames=2) == [PASS, PASS]
+    assert bench.run(ScriptedCamera([GOOD], bench.clock), stop=stop) == []
+    assert bench.run(ScriptedCamera([GOOD] * 5, bench.clock), frames=2) == [PASS, PASS]
 
 
 def test_a_stop_while_the_camera_is_gone_ends_it(bench: Bench) -> None:
@@ -162,7 +171,7 @@ def test_a_stop_while_the_camera_is_gone_ends_it(bench: Bench) -> None:
         stop.set()
         raise CameraOpenError("not yet")
 
-    assert bench.run(ScriptedCamera([CameraLostError("unplugged")]), reopen, stop) == [FAULT]
+    assert bench.run(ScriptedCamera([CameraLostError("unplugged")], bench.clock), reopen, stop) == [FAULT]
 
 
 class DeadLine(RecordingLine):
@@ -177,7 +186,7 @@ def test_a_line_that_cannot_be_driven_ends_the_run(bench: Bench) -> None:
     bench.line = DeadLine("reject", True, bench.clock)
     bench.reject = RejectLine(bench.line, RejectGate(200, 1000), bench.clock)
     with pytest.raises(LineError, match="chip is gone"):
-        bench.run(ScriptedCamera([GOOD]))
+        bench.run(ScriptedCamera([GOOD], bench.clock))
 
 
 def test_a_folder_is_inspected_in_order_with_its_broken_file_at_fault(bench: Bench, tmp_path: Path) -> None:
@@ -189,3 +198,23 @@ def test_a_folder_is_inspected_in_order_with_its_broken_file_at_fault(bench: Ben
     (folder / "2.png").write_bytes(content[: len(content) // 2])
     assert bench.run(ImageFolderCamera(folder, bench.clock)) == [PASS, REJECT, FAULT]
     assert "truncated" in bench.verdicts[2].reason
+
+
+def test_a_picture_that_is_too_old_is_a_fault(bench: Bench) -> None:
+    assert bench.run(ScriptedCamera([GOOD], bench.clock, age_ms=900)) == [PASS]
+    assert bench.lines == [False]
+    assert bench.run(ScriptedCamera([GOOD], bench.clock, age_ms=1100)) == [FAULT]
+    assert "1100 ms old when decided, more than the 1000 allowed" in bench.verdicts[0].reason
+    assert bench.lines == [True]
+
+
+def test_what_nobody_foresaw_is_a_fault_too(bench: Bench) -> None:
+    assert bench.run(ScriptedCamera([MemoryError("no memory"), GOOD], bench.clock)) == [FAULT, PASS]
+    assert "unexpected MemoryError: no memory" in bench.verdicts[0].reason
+
+
+def test_region_and_mask_fit_one_size_of_picture(bench: Bench) -> None:
+    station = StationConfig.model_validate({"region": {"x": 0, "y": 0, "width": 64, "height": 64}})
+    bench.view = station_view(station, SHAPE).expecting((96, 96))
+    assert bench.run(ScriptedCamera([GOOD, cv2.resize(GOOD, (128, 128))], bench.clock))[1] is FAULT
+    assert "expected an image of 96×96 pixels" in bench.verdicts[1].reason

@@ -13,7 +13,7 @@ EVENTS = st.lists(st.tuples(st.integers(0, 400), st.sampled_from(list(Outcome)))
 def test_it_rejects_until_the_first_pass_and_again_when_nothing_renews_it() -> None:
     gate = RejectGate(reject_pulse_ms=100, pass_valid_ms=500)
     assert gate.rejecting(0)
-    gate.apply(Outcome.PASS, 10 * MS)
+    gate.apply(Outcome.PASS, 10 * MS, 10 * MS)
     assert not gate.rejecting(10 * MS)
     assert gate.next_change_ns(10 * MS) == 510 * MS
     assert not gate.rejecting(510 * MS - 1)
@@ -22,8 +22,8 @@ def test_it_rejects_until_the_first_pass_and_again_when_nothing_renews_it() -> N
 
 def test_a_pass_during_the_pulse_does_not_cut_it_short() -> None:
     gate = RejectGate(reject_pulse_ms=100, pass_valid_ms=500)
-    gate.apply(Outcome.REJECT, 0)
-    gate.apply(Outcome.PASS, 40 * MS)
+    gate.apply(Outcome.REJECT, 0, 0)
+    gate.apply(Outcome.PASS, 40 * MS, 40 * MS)
     assert gate.rejecting(99 * MS)
     assert gate.next_change_ns(40 * MS) == 100 * MS
     assert not gate.rejecting(100 * MS)
@@ -31,10 +31,19 @@ def test_a_pass_during_the_pulse_does_not_cut_it_short() -> None:
 
 def test_a_fault_takes_back_an_earlier_pass() -> None:
     gate = RejectGate(reject_pulse_ms=100, pass_valid_ms=5000)
-    gate.apply(Outcome.PASS, 0)
-    gate.apply(Outcome.FAULT, 10 * MS)
+    gate.apply(Outcome.PASS, 0, 0)
+    gate.apply(Outcome.FAULT, 10 * MS, 10 * MS)
     assert gate.rejecting(10 * MS)
     assert gate.rejecting(4000 * MS)
+
+
+def test_a_pass_is_as_old_as_its_picture() -> None:
+    gate = RejectGate(reject_pulse_ms=100, pass_valid_ms=500)
+    gate.apply(Outcome.PASS, 400 * MS, 0)
+    assert not gate.rejecting(400 * MS)
+    assert gate.rejecting(500 * MS)
+    gate.apply(Outcome.PASS, 900 * MS, 0)
+    assert gate.rejecting(900 * MS)
 
 
 @given(EVENTS, st.integers(1, 300), st.integers(1, 300), st.integers(0, 1000))
@@ -45,7 +54,7 @@ def test_open_only_on_a_fresh_pass_that_no_pulse_covers(
     history: list[tuple[int, Outcome]] = []
     for wait, outcome in events:
         now += wait * MS
-        gate.apply(outcome, now)
+        gate.apply(outcome, now, now)
         history.append((now, outcome))
     now += later * MS
     fresh_pass = bool(history) and history[-1][1] is Outcome.PASS and now < history[-1][0] + valid * MS
@@ -58,7 +67,7 @@ def test_the_state_is_constant_until_the_change_it_announces(events: list[tuple[
     gate, now = RejectGate(pulse, valid), 0
     for wait, outcome in events:
         now += wait * MS
-        gate.apply(outcome, now)
+        gate.apply(outcome, now, now)
     change = gate.next_change_ns(now)
     until = change if change is not None else now + 10_000 * MS
     state = gate.rejecting(now)

@@ -18,11 +18,13 @@ class WatchedLine(RecordingLine):
     def __init__(self) -> None:
         super().__init__("reject", True, SystemClock())
         self.rejected = threading.Event()
-        self.broken = False
+        self.broken = 0
+        self.error: Exception = LineError("reject: the chip is gone")
 
     def _set_impl(self, value: bool) -> None:
         if self.broken:
-            raise LineError("reject: the chip is gone")
+            self.broken -= 1
+            raise self.error
         super()._set_impl(value)
         if value:
             self.rejected.set()
@@ -55,20 +57,41 @@ def test_closing_leaves_reject_and_gives_the_line_back() -> None:
 def test_a_line_that_cannot_be_driven_is_told() -> None:
     line = WatchedLine()
     reject = RejectLine(line, RejectGate(1, 60_000), SystemClock())
-    line.broken = True
+    line.broken = 1_000_000
     with pytest.raises(LineError, match="chip is gone"):
         reject.apply(Outcome.PASS)
-    line.broken = False
+    line.broken = 0
     reject.close()
 
 
-def test_a_line_that_breaks_while_nobody_asks_is_told_at_the_next_verdict() -> None:
+@pytest.mark.parametrize("error", [LineError("reject: input/output error"), RuntimeError("driver bug")])
+def test_a_write_that_fails_at_fall_back_is_tried_again_until_it_rejects(error: Exception) -> None:
     line = WatchedLine()
-    reject = RejectLine(line, RejectGate(1, 5), SystemClock())
+    line.error = error
+    reject = RejectLine(line, RejectGate(1, 20), SystemClock())
     reject.apply(Outcome.PASS)
-    line.broken = True
-    reject._thread.join(5)
-    with pytest.raises(LineError, match="chip is gone"):
+    line.broken = 2
+    assert line.rejected.wait(5)
+    assert line.value is True
+    with pytest.raises(LineError):
         reject.apply(Outcome.PASS)
-    line.broken = False
+    assert line.value is True
     reject.close()
+
+
+def test_a_driver_that_blocks_does_not_hold_up_the_end_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.reject_line.CLOSE_S", 0.05)
+    line, go_on, blocked = WatchedLine(), threading.Event(), threading.Event()
+
+    def stuck(value: bool) -> None:
+        blocked.set()
+        go_on.wait(10)
+
+    reject = RejectLine(line, RejectGate(1, 20), SystemClock())
+    reject.apply(Outcome.PASS)
+    line._set_impl = stuck  # type: ignore[method-assign]
+    assert blocked.wait(5)
+    with pytest.raises(LineError, match="driver blocks"):
+        reject.close()
+    go_on.set()
+    reject._thread.join(5)

@@ -12,7 +12,7 @@ from edge.verdict_log import VerdictLog
 def verdict(part: int, score: float = 1.0) -> Verdict:
     return Verdict(
         part_id=part, outcome=Outcome.PASS, reason="", source="x", trigger_ns=1, exposed_ns=None, decided_ns=2, wall_ns=3,
-        scores=Scores(1.0, 1.0, score, 0.5, 0.0, 1.0), threshold=2.0, calibration_serial=1,
+        scores=Scores(1.0, 1.0, score, 1.0, 0.5, 0.0, 1.0), threshold=2.0, calibration_serial=1,
     )  # fmt: skip
 
 
@@ -50,8 +50,12 @@ def test_a_stuck_stream_never_holds_up_a_part_and_the_loss_is_counted() -> None:
     for part in range(20):
         log.add(verdict(part))
     assert log.dropped >= 15
+    log.close(timeout_s=0.01)
+    assert log.failure is not None
+    assert log.dropped >= 18
+    log.dropped -= 4  # what was still queued is written after all
     stream.go_on.set()
-    log.close()
+    log._thread.join(10)
     assert len(stream.getvalue().splitlines()) + log.dropped == 20
 
 

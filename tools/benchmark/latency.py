@@ -17,10 +17,12 @@ from edge.cameras.base import Camera
 from edge.cameras.image_folder import ImageFolderCamera
 from edge.clock import SystemClock
 from edge.engines.base import Engine
+from edge.errors import ImageError
 from edge.gpio.recording import RecordingLine
 from edge.inspection_loop import InspectionLoop
 from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
+from edge.station_config import CameraConfig
 from edge.station_view import StationView
 from edge.verdict import Verdict
 from edge.verdict_log import VerdictLog
@@ -82,7 +84,7 @@ def measure_latency(engine: Engine, view: StationView, slot: CalibrationSlot, im
     try:
         while len(verdicts) < frames + WARM_UP:
             left = frames + WARM_UP - len(verdicts)
-            InspectionLoop(camera, camera(), engine, slot, view, reject, clock, 1000, report).run(threading.Event(), left)
+            InspectionLoop(camera, camera(), engine, slot, view, reject, clock, CameraConfig(), report).run(threading.Event(), left)
     finally:
         reject.close()
         log.close()
@@ -94,6 +96,8 @@ def measure_latency(engine: Engine, view: StationView, slot: CalibrationSlot, im
         whole = (reported_ns - verdict.trigger_ns) / 1e6
         known = [stages["capture"], stages["preprocess"], stages["engine"], stages["decision"]]
         rows.append([*known, whole - sum(known), whole])
+    if not rows:
+        raise ImageError(f"{images}: no image there could be inspected; give a folder with whole images")
     table = np.array(rows)
     p50, p99 = np.quantile(table, 0.5, axis=0), np.quantile(table, 0.99, axis=0)
     return Latency(
