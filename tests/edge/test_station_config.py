@@ -30,7 +30,7 @@ def station_file(tmp_path: Path, text: str) -> Path:
         ("lines: {backend: fake}", "`lines.backend`"),
         ("reject_pulse_ms: 100\nreject_pulse_ms: 200", "line 2: not valid YAML: the key `reject_pulse_ms` appears twice"),
         ("camera: {exposure: .nan}", "`camera.exposure`: input should be a finite number"),
-        ("lines: {reject: {chip: a, line: -1}}", "greater than or equal to 0"),
+        ("lines: {reject: {chip: a, line: -1}}", "`lines.reject.line"),
         ("camera: 2024-99-99", "not valid YAML"),
         ("[" * 3000, "not valid YAML"),
         ("- a list", "expected keys and values, got list"),
