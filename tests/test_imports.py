@@ -29,3 +29,10 @@ def test_what_edge_inspect_imports() -> None:
     code = "import sys, edge.cli; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {*ABSENT, "calibration", "trainer", "tools", "scipy"} & set(loaded)
+
+
+def test_a_missing_opencv_is_told_with_the_remedy() -> None:
+    code = "import sys; sys.modules['cv2'] = None; import edge.cli"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("ImportError: OpenCV (cv2) is not installed; on a Jetson")
