@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -24,8 +23,6 @@ def main(arguments: list[str] | None = None) -> int:
         content = load_yaml(options.config) if options.config else {}
         content |= {name: getattr(options, name) for name in FLAGS if getattr(options, name) is not None}
         config = parse(TrainConfig, content, str(options.config or "flags"))
-        # Threads that spin while they wait make training several times slower on a machine that does something else too.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from trainer.training_run import train  # torch takes seconds; --help and a wrong flag need none of it
 
         train(options.images, options.out, config, console)
