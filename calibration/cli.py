@@ -69,22 +69,13 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             _write_report(options.report, picture)
             console.print("dry run: no slot was written")
             return None
-        references = []
-        for index, (path, _) in enumerate(jobs.threshold[:REFERENCES]):
-            image = view.preprocess(read_image(path).image)
-            scores = derived.scores[index]
-            references.append(
-                (
-                    image,
-                    ReferenceImage(
-                        file=f"reference{index}.npy",
-                        feature_score=scores.feature_score,
-                        reconstruction_score=scores.reconstruction_score,
-                        score=scores.score,
-                        tolerance=REFERENCE_TOLERANCE * max(1.0, abs(scores.score)),
-                    ),
-                )
+        references = [
+            (
+                view.preprocess(read_image(path).image),
+                ReferenceImage.of(f"reference{index}.npy", derived.scores[index], REFERENCE_TOLERANCE),
             )
+            for index, (path, _) in enumerate(jobs.threshold[:REFERENCES])
+        ]
         content = {
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "operator": options.operator,

@@ -16,6 +16,7 @@ from edge.errors import BundleError, ConfigError, HashMismatchError, NewerFormat
 from edge.frame import Image
 from edge.graph_contract import GraphShape
 from edge.strict_yaml import StrictModel, load_yaml, parse
+from edge.verdict import Scores
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.yaml"
@@ -23,13 +24,31 @@ START_CALIBRATION = "calibration"
 
 
 class ReferenceImage(StrictModel):
-    """An image of the bundle and what the graph must say of it under the start calibration."""
+    """An image, kept beside what the graph said of it; an engine that says something else is not to be trusted."""
 
     file: str
     feature_score: float
     reconstruction_score: float
     score: float
     tolerance: float
+
+    @classmethod
+    def of(cls, file: str, scores: Scores, relative_tolerance: float) -> ReferenceImage:
+        """The reference for the picture saved as ``file``, a .npy of uint8 height×width×3."""
+        return cls(
+            file=file,
+            feature_score=scores.feature_score,
+            reconstruction_score=scores.reconstruction_score,
+            score=scores.score,
+            tolerance=relative_tolerance * max(1.0, abs(scores.score)),
+        )
+
+    def disagreement(self, folder: Path, engine: Engine) -> str:
+        """How the bound ``engine`` scores it differently, in words; empty where it does not. Raises BundleError."""
+        score = engine.infer(load_picture(folder / self.file)).scores.score
+        if abs(score - self.score) <= self.tolerance:
+            return ""
+        return f"{self.file} scores {score:.6g} on {engine.runtime}, {self.score:.6g} when it was recorded"
 
 
 class Manifest(StrictModel):
@@ -73,11 +92,9 @@ class Bundle:
         """Bind the start calibration and score the reference images; raises BundleError where ``engine`` disagrees."""
         engine.bind(self.start_calibration())
         for reference in self.manifest.reference_images:
-            score = engine.infer(load_picture(self.path / reference.file)).scores.score
-            if not abs(score - reference.score) <= reference.tolerance:
+            if difference := reference.disagreement(self.path, engine):
                 raise BundleError(
-                    f"{self.path}: {reference.file} scores {score:.6g} on {engine.runtime}, {reference.score:.6g} when exported; "
-                    "this engine cannot be trusted with it: update it, or export again"
+                    f"{self.path}: {difference}; this engine cannot be trusted with this bundle: update it, or export again"
                 )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 from pydantic import Field
 
-from edge.bundle import Bundle, ReferenceImage, file_sha256, load_picture, verify_files
+from edge.bundle import Bundle, ReferenceImage, file_sha256, verify_files
 from edge.calibration_tensors import CalibrationTensors
 from edge.durable_files import new_folder, sync_folder
 from edge.engines.base import Engine
@@ -90,13 +90,8 @@ class CalibrationSlot:
     def self_test(self, engine: Engine) -> None:
         """Score the slot's reference images with the bound ``engine``; raises SlotError where it now scores differently."""
         for reference in self.record.reference_images:
-            image = load_picture(self.path / reference.file)
-            score = engine.infer(image).scores.score
-            if not abs(score - reference.score) <= reference.tolerance:
-                raise SlotError(
-                    f"{self.path}: self-test: {reference.file} scores {score:.6g} now, {reference.score:.6g} when calibrated; "
-                    "the engine has changed: calibrate again"
-                )
+            if difference := reference.disagreement(self.path, engine):
+                raise SlotError(f"{self.path}: self-test: {difference}; the engine has changed: calibrate again")
 
 
 class SlotStore:

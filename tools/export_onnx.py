@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from calibration.center import derive_center
-from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, file_sha256
+from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, ReferenceImage, file_sha256
 from edge.calibration_tensors import CalibrationTensors
 from edge.durable_files import new_folder
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
@@ -71,16 +71,7 @@ def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str,
             name = f"reference/{index}.npy"
             np.save(folder / name, pictures[index], allow_pickle=False)
             hashes[name] = file_sha256(folder / name)
-            scores = expected[index]
-            references.append(
-                {
-                    "file": name,
-                    "feature_score": scores.feature_score,
-                    "reconstruction_score": scores.reconstruction_score,
-                    "score": scores.score,
-                    "tolerance": PARITY_TOLERANCE * max(1.0, abs(scores.score)),
-                }
-            )
+            references.append(ReferenceImage.of(name, expected[index], PARITY_TOLERANCE).model_dump())
         identity = hashlib.sha256("".join(sorted(hashes.values())).encode()).hexdigest()[:16]
         manifest = {
             "format_version": FORMAT_VERSION,
