@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -158,6 +159,17 @@ def start(*arguments: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
+@contextmanager
+def killed_after_a_minute(process: subprocess.Popen[str]) -> Iterator[None]:
+    """So that a process that hangs fails its test instead of the whole run."""
+    killer = threading.Timer(60, process.kill)
+    killer.start()
+    try:
+        yield
+    finally:
+        killer.cancel()
+
+
 def wait_for(stream: object, text: str) -> None:
     """Read lines until one holds ``text``; the end of the stream fails the test."""
     for line in iter(stream.readline, ""):  # type: ignore[attr-defined]
@@ -174,14 +186,10 @@ def test_a_signal_stops_it_cleanly_while_it_runs(calibrated_dir: Path, tmp_path:
     for index in range(20_000):
         os.link(folder / "a.png", folder / f"{index:05d}.png")
     process = start("--camera", f"file://{folder}", "--bundle", calibrated_dir, "--gpio", "recording")
-    killer = threading.Timer(60, process.kill)
-    killer.start()
-    try:
+    with killed_after_a_minute(process):
         wait_for(process.stdout, '"part_id": 3,')
         process.send_signal(number)
         out, err = process.communicate()
-    finally:
-        killer.cancel()
     assert process.returncode == 0
     assert "lines are safe" in err
     assert out.endswith("}\n")
@@ -190,28 +198,20 @@ def test_a_signal_stops_it_cleanly_while_it_runs(calibrated_dir: Path, tmp_path:
 def test_waiting_for_hardware_goes_on_until_it_is_there(calibrated_dir: Path, parts_dir: Path, tmp_path: Path) -> None:
     late = tmp_path / "late"
     process = start("--camera", f"file://{late}", "--bundle", calibrated_dir, "--gpio", "recording", "--wait-for-hardware")
-    killer = threading.Timer(60, process.kill)
-    killer.start()
-    try:
+    with killed_after_a_minute(process):
         wait_for(process.stderr, "waiting: ")
         parts_dir.rename(late)
         out, _ = process.communicate()
-    finally:
-        killer.cancel()
     assert process.returncode == 0
     assert len(out.splitlines()) == 3
 
 
 def test_waiting_for_hardware_can_be_stopped(bundle_dir: Path, parts_dir: Path) -> None:
     process = start("--camera", f"file://{parts_dir}", "--bundle", bundle_dir, "--gpio", "recording", "--wait-for-hardware")
-    killer = threading.Timer(60, process.kill)
-    killer.start()
-    try:
+    with killed_after_a_minute(process):
         wait_for(process.stderr, "waiting: ")
         process.terminate()
         _, err = process.communicate()
-    finally:
-        killer.cancel()
     assert process.returncode == 0
     assert "stopped while waiting; lines are safe" in err
 
