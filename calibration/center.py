@@ -1,46 +1,106 @@
-"""C and the norm's statistics from features of normal images (METHOD: C is a set of centres)."""
+"""C and the norm's statistics from features of normal images (METHOD: C is a mean, or a set of centres)."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edge.calibration_tensors import Array, CalibrationTensors
-from edge.graph_contract import GraphShape
+from edge.calibration_tensors import Array, CalibrationTensors, centers_name, whitening_name
+from edge.graph_contract import FeatureGroup, GraphShape
 
-MAXIMUM_CANDIDATES = 40_000
+Features = list[NDArray[np.float16]]
+"""Z of N images, one array a group, N×channels×h'×w' on the group's own grid; half precision, so that hundreds of images fit."""
+
+MAXIMUM_CANDIDATES = 30_000
+SHRINKAGE = 0.3
+"""Share of the covariance pooled over all positions that is mixed into each position's own: few images cannot fill a matrix."""
+RIDGE = 0.01
+"""Of the mean variance, added to the diagonal: a channel that hardly varies must not rule the distance."""
+BLOCK = 65_536
 
 
-def derive_center(sample: Array, shape: GraphShape, seed: int = 0) -> CalibrationTensors:
-    """Mean, scale and centres from ``sample`` (n×D rows of Z).
+def own_grid(feature: Array, shape: GraphShape) -> list[Array]:
+    """Z (D×h×w) as one array a group on its own grid."""
+    return [
+        feature[part, :: group.stride, :: group.stride]
+        for part, group in zip(shape.channel_slices(), shape.groups, strict=True)
+    ]  # fmt: skip
 
-    Each group is centred on its mean and scaled by one number, the root mean square length, so that the groups' distances
-    compare; within a group the metric of Z is kept. Centres are a greedy k-centre cover, which keeps rare normal texture
-    that averaging (k-means) would lose. Fewer rows than K are padded by repetition, exact for the nearest.
+
+def derive_center(
+    features: Features, shape: GraphShape, ignore_mask: Array | None = None, center: Array | None = None, seed: int = 0
+) -> CalibrationTensors:
+    """The norm's tensors from ``features``; all else neutral.
+
+    ignore_mask [map_height, map_width]: positions that are not judged set nothing. center [D, h, w]: the C of the l2, l1 and
+    mahalanobis norms where training kept one (the moving average, for instance), instead of the mean of ``features``.
+    Each group is scaled by one number, the root mean square length of its centred features, so that within a group the metric
+    of Z is kept.
     """
-    sample = sample[:MAXIMUM_CANDIDATES] if len(sample) > MAXIMUM_CANDIDATES else sample
-    width = shape.channels // shape.groups
-    mean = sample.mean(axis=0, dtype=np.float64)
-    scale = np.empty(shape.channels)
-    centers = np.empty((shape.groups, shape.centers, width), np.float32)
-    for group in range(shape.groups):
-        part = slice(group * width, (group + 1) * width)
-        centred = sample[:, part] - mean[part]
-        scale[part] = 1.0 / max(float(np.sqrt(np.mean(centred**2))), 1e-6)
-        chosen = k_center((centred * scale[part]).astype(np.float32), shape.centers, seed)
-        centers[group] = chosen[np.arange(shape.centers) % len(chosen)]
-    neutral = CalibrationTensors.neutral(shape)
-    return replace(neutral, feature_mean=mean.astype(np.float32), feature_scale=scale.astype(np.float32), centers=centers)
+    tensors = CalibrationTensors.neutral(shape)
+    mean, scale = tensors["feature_mean"].copy(), tensors["feature_scale"].copy()
+    statistics: dict[str, Array] = {}
+    for index, (part, group) in enumerate(zip(shape.channel_slices(), shape.groups, strict=True)):
+        feature, judged = features[index], _judged(shape, group, ignore_mask)
+        if group.norm == "nearest":
+            own = np.zeros((group.channels, *feature.shape[2:]), np.float64)
+            own += _rows_mean(feature, judged)[:, None, None]
+        elif center is not None:
+            own = center[part, :: group.stride, :: group.stride].astype(np.float64)
+        else:
+            own = feature.mean(axis=0, dtype=np.float64)
+        size = 1.0 / max(_root_mean_square(feature, own, judged), 1e-6)
+        mean[part] = np.repeat(np.repeat(own, group.stride, axis=1), group.stride, axis=2)
+        scale[part] = size
+        if group.norm == "nearest":
+            chosen = cover(feature, own[:, 0, 0], size, judged, shape.centers, seed)
+            statistics[centers_name(index)] = chosen[np.arange(shape.centers) % len(chosen)]
+        if group.norm == "mahalanobis":
+            statistics[whitening_name(index)] = whitening((feature.astype(np.float32) - own) * size)
+    return tensors.replace(feature_mean=mean, feature_scale=scale, **statistics)
 
 
-def k_center(rows: Array, count: int, seed: int = 0) -> Array:
-    """``count`` of ``rows`` (n×d), each next one the farthest from those chosen (Gonzalez 1985); all of them if n ≤ count."""
+def cover(features: NDArray[np.float16], mean: Array, scale: float, judged: NDArray[np.bool_], count: int, seed: int) -> Array:
+    """``count`` centres that cover every judged position of ``features`` (N×d×h×w), in the scale of z.
+
+    A greedy cover keeps rare normal texture that averaging (k-means) would lose. One over millions of rows takes too long, so half
+    of the centres cover a random sample, and the other half the positions that these leave farthest, over all images.
+    """
+    rows = _sample(features, judged, MAXIMUM_CANDIDATES, seed)
+    total = len(features) * int(judged.sum())
+    if total <= MAXIMUM_CANDIDATES:
+        return k_center(((rows - mean) * scale).astype(np.float32), count, seed)
+    first = k_center(((rows - mean) * scale).astype(np.float32), count // 2, seed)
+    square = np.einsum("kd,kd->k", first, first)
+    blocks, distances = [], []
+    for block in _rows(features, judged):
+        z = ((block - mean) * scale).astype(np.float32)
+        distance = (square - 2.0 * (z @ first.T)).min(axis=1) + np.einsum("nd,nd->n", z, z)
+        keep = np.argsort(-distance, kind="stable")[:MAXIMUM_CANDIDATES]
+        blocks.append(z[keep])
+        distances.append(distance[keep])
+        if len(blocks) > 8:  # bounded memory: only the farthest so far are of interest
+            blocks, distances = _farthest(blocks, distances)
+    blocks, distances = _farthest(blocks, distances)
+    return np.concatenate([first, k_center(blocks[0], count - len(first), seed, given=first)])
+
+
+def k_center(rows: Array, count: int, seed: int = 0, given: Array | None = None) -> Array:
+    """``count`` of ``rows`` (n×d), each next one the farthest from those chosen (Gonzalez 1985) and ``given``; all if n ≤ count."""
     if len(rows) <= count:
         return rows
     square = np.einsum("nd,nd->n", rows, rows)
     nearest = np.full(len(rows), np.inf, np.float32)
-    index = int(np.random.default_rng(seed).integers(len(rows)))
+    if given is not None:
+        for part in range(0, len(rows), BLOCK):
+            z = rows[part : part + BLOCK]
+            nearest[part : part + BLOCK] = (np.einsum("kd,kd->k", given, given) - 2.0 * (z @ given.T)).min(axis=1)
+        nearest += square
+        index = int(nearest.argmax())
+    else:
+        index = int(np.random.default_rng(seed).integers(len(rows)))
     chosen = []
     for _ in range(count):
         chosen.append(index)
@@ -50,8 +110,69 @@ def k_center(rows: Array, count: int, seed: int = 0) -> Array:
     return rows[chosen]
 
 
-def sample_positions(feature: Array, count: int, seed: int) -> Array:
-    """``count`` positions of Z (D×…, any number of positions) as rows; which ones depends on ``seed`` alone."""
-    rows = feature.reshape(len(feature), -1).T
-    picked = np.random.default_rng(seed).permutation(len(rows))[:count]
-    return np.ascontiguousarray(rows[picked])
+def whitening(centred: Array) -> Array:
+    """A [h·w, d, d] for each position of ``centred`` (N×d×h×w), with AᵀA = Σ⁻¹, so that ‖A·z‖ is the Mahalanobis length.
+
+    Σ = (1 − s)·(the position's covariance) + s·(the mean over positions) + ridge; Defard et al., "PaDiM" (2021), with shrinkage.
+    """
+    count, channels = centred.shape[:2]
+    by_position = centred.reshape(count, channels, -1).transpose(2, 1, 0).astype(np.float64)
+    covariance = by_position @ by_position.transpose(0, 2, 1) / count
+    pooled = covariance.mean(axis=0)
+    covariance = (1.0 - SHRINKAGE) * covariance + SHRINKAGE * pooled
+    covariance += max(RIDGE * float(np.trace(pooled)) / channels, 1e-9) * np.eye(channels)
+    lower = np.linalg.cholesky(np.linalg.inv(covariance))
+    return np.ascontiguousarray(lower.transpose(0, 2, 1)).astype(np.float32)
+
+
+def _judged(shape: GraphShape, group: FeatureGroup, ignore_mask: Array | None) -> NDArray[np.bool_]:
+    """Which cells of the group's own grid hold a judged position of the map."""
+    height, width = shape.group_grid(group)
+    if ignore_mask is None:
+        return np.ones((height, width), bool)
+    tall, wide = shape.map_height // height, shape.map_width // width
+    judged = np.asarray(ignore_mask < 0.5).reshape(height, tall, width, wide).any(axis=(1, 3))
+    return np.asarray(judged)
+
+
+def _rows(features: NDArray[np.float16], judged: NDArray[np.bool_]) -> Iterator[Array]:
+    """All judged positions as rows of d, float32, in blocks of some images."""
+    step = max(1, BLOCK // int(judged.sum()))
+    for start in range(0, len(features), step):
+        block = features[start : start + step][:, :, judged]
+        yield np.ascontiguousarray(block.transpose(0, 2, 1)).reshape(-1, features.shape[1]).astype(np.float32)
+
+
+def _sample(features: NDArray[np.float16], judged: NDArray[np.bool_], count: int, seed: int) -> Array:
+    """``count`` judged positions of all, chosen at random by ``seed``; all of them where there are no more."""
+    random = np.random.default_rng(seed)
+    positions = np.argwhere(judged)
+    total = len(features) * len(positions)
+    picked = np.arange(total) if total <= count else np.sort(random.choice(total, count, replace=False))
+    image, place = picked // len(positions), positions[picked % len(positions)]
+    rows: Array = features[image, :, place[:, 0], place[:, 1]].astype(np.float32)
+    return rows
+
+
+def _rows_mean(features: NDArray[np.float16], judged: NDArray[np.bool_]) -> NDArray[np.float64]:
+    total, count = np.zeros(features.shape[1]), 0
+    for block in _rows(features, judged):
+        total += block.sum(axis=0, dtype=np.float64)
+        count += len(block)
+    return total / count
+
+
+def _root_mean_square(features: NDArray[np.float16], mean: NDArray[np.float64], judged: NDArray[np.bool_]) -> float:
+    square, count = 0.0, 0
+    for one in features:
+        centred = (one.astype(np.float32) - mean)[:, judged]
+        square += float(np.square(centred).sum())
+        count += centred.size
+    return float(np.sqrt(square / count))
+
+
+def _farthest(blocks: list[Array], distances: list[Array]) -> tuple[list[Array], list[Array]]:
+    """The MAXIMUM_CANDIDATES rows of the largest distance, as one block."""
+    rows, distance = np.concatenate(blocks), np.concatenate(distances)
+    keep = np.argsort(-distance, kind="stable")[:MAXIMUM_CANDIDATES]
+    return [rows[keep]], [distance[keep]]

@@ -22,6 +22,7 @@ from edge.durable_files import write_file
 from edge.engines.open_engine import open_engine
 from edge.exit_code import reported
 from edge.flags import add_engine_flags
+from edge.graph_contract import FeatureGroup
 from edge.image_file import read_image, survey_images
 from edge.locations import bundle_path, state_path, station_path
 from edge.station_config import load_station
@@ -64,7 +65,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
                 options.false_reject_rate, options.confidence, options.weights,
             )  # fmt: skip
         picture = histogram_png(derived, f"{bundle.manifest.model_id} {options.precision} · {options.normal_dir}")
-        _print(console, jobs, derived, survey.duplicates, len(survey.skipped))
+        _print(console, view.shape.groups, jobs, derived, survey.duplicates, len(survey.skipped))
         if options.dry_run:
             _write_report(options.report, picture)
             console.print("dry run: no slot was written")
@@ -103,10 +104,10 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
     return slot
 
 
-def _print(console: Console, jobs: Jobs, derived: Derived, duplicates: int, skipped: int) -> None:
+def _print(console: Console, groups: list[FeatureGroup], jobs: Jobs, derived: Derived, duplicates: int, skipped: int) -> None:
     table = Table(show_header=False, box=None)
-    table.add_row("C", f"{jobs.center_source} ({derived.tensors.centers.shape[0]}×{derived.tensors.centers.shape[1]} centres)")
-    weights = derived.tensors.feature_weight[0], derived.tensors.reconstruction_weight[0]
+    table.add_row("C", f"{jobs.center_source} ({', '.join(f'{group.channels} channels {group.norm}' for group in groups)})")
+    weights = derived.tensors["feature_weight"][0], derived.tensors["reconstruction_weight"][0]
     table.add_row("λ1, λ2", f"{weights[0]:.4g}, {weights[1]:.4g} from {len(jobs.weights)} images")
     table.add_row("threshold", f"{derived.threshold:.6g} from {len(jobs.threshold)} images")
     promise = derived.promise
@@ -145,7 +146,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--center", choices=("auto", "site", "bundle"), default="auto", help="whose images set C (default: %(default)s)"
     )
-    parser.add_argument("--weights", choices=("spread", "mean"), default="spread", help="rule for λ1, λ2 (default: %(default)s)")
+    parser.add_argument(
+        "--weights",
+        choices=("spread", "mean", "bundle"),
+        default="spread",
+        help="rule for λ1, λ2; bundle keeps the trainer's (default: %(default)s)",
+    )
     parser.add_argument(
         "--max-bad-share", type=_share, default=0.1, help="more unreadable images than this share stop it (default: %(default)s)"
     )

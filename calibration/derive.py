@@ -9,8 +9,8 @@ import numpy as np
 
 from calibration.center import derive_center
 from calibration.normal_images import Jobs
-from calibration.run_normal_images import feature_sample, score_images
-from calibration.term_weights import WeightRule, term_weights
+from calibration.run_normal_images import read_features, score_images
+from calibration.term_weights import WeightRule, reciprocal_size, term_weights
 from calibration.threshold import DEFAULT_CONFIDENCE, choose_threshold
 from edge.calibration_slot import Baseline, Promise
 from edge.calibration_tensors import Array, CalibrationTensors
@@ -19,6 +19,7 @@ from edge.errors import ImageError
 from edge.station_view import StationView
 from edge.verdict import Scores
 
+WEIGHTS = ("group_weight", "feature_weight", "reconstruction_weight")
 Progress = Callable[[str, int, int], None]
 """(what, done, total)"""
 
@@ -49,7 +50,8 @@ def derive(
     The threshold images are scored with the final tensors bound, so that the threshold is of the very arithmetic that inspects.
     Raises ImageError and TooFewImagesError.
     """
-    total = len(jobs.center) + len(jobs.weights) + len(jobs.threshold)
+    weight_passes = 0 if rule == "bundle" else len(start["group_weight"])
+    total = len(jobs.center) + weight_passes * len(jobs.weights) + len(jobs.threshold)
     done = 0
 
     def step(what: str) -> Callable[[], None]:
@@ -63,13 +65,12 @@ def derive(
     tensors = start.with_ignore_mask(view.ignore_mask)
     engine.bind(tensors)
     if jobs.center:
-        sample = feature_sample(engine, view, jobs.center, step("C"))
-        tensors = derive_center(sample, view.shape).with_ignore_mask(view.ignore_mask)
-        engine.bind(tensors)
-    for_weights = score_images(engine, view, jobs.weights, step("λ1, λ2"))
-    tensors = tensors.with_weights(
-        *term_weights(_figure(for_weights, "feature_score"), _figure(for_weights, "reconstruction_score"), rule)
-    )
+        features = read_features(engine, view, jobs.center, step("C"))
+        tensors = derive_center(features, view.shape, view.ignore_mask).with_ignore_mask(view.ignore_mask)
+        if rule == "bundle":
+            tensors = tensors.replace(**{name: start[name] for name in WEIGHTS})
+    if rule != "bundle":
+        tensors = _with_weights(engine, view, tensors, jobs, step("λ1, λ2"), rule)
     engine.bind(tensors)
     scores = score_images(engine, view, jobs.threshold, step("threshold"))
     values = _figure(scores, "score")
@@ -78,6 +79,23 @@ def derive(
     threshold, promise = choose_threshold(values, jobs.exact, rate, confidence)
     names = Scores.__dataclass_fields__
     return Derived(tensors, threshold, promise, scores, {name: _baseline(_figure(scores, name)) for name in names})
+
+
+def _with_weights(
+    engine: Engine, view: StationView, tensors: CalibrationTensors, jobs: Jobs, progress: Callable[[], None], rule: WeightRule
+) -> CalibrationTensors:
+    """The groups' weights, then λ1 and λ2, from the scores of the weight images; each group is scored apart."""
+    groups = len(tensors["group_weight"])
+    weights, feature_scores, scores = [], np.zeros(len(jobs.weights)), []
+    for group in range(groups):
+        engine.bind(tensors.with_group_weights([float(group == other) for other in range(groups)]))
+        scores = score_images(engine, view, jobs.weights, progress)
+        alone = _figure(scores, "feature_score")
+        weights.append(reciprocal_size(alone, rule) if groups > 1 else 1.0)
+        feature_scores += weights[-1] * alone
+    return tensors.with_group_weights(weights).with_weights(
+        *term_weights(feature_scores.astype(np.float32), _figure(scores, "reconstruction_score"), rule)
+    )
 
 
 def _figure(scores: list[Scores], name: str) -> Array:

@@ -9,7 +9,8 @@ import numpy as np
 from calibration.errors import TooFewImagesError
 from edge.calibration_tensors import Array
 
-WeightRule = Literal["spread", "mean"]
+WeightRule = Literal["spread", "mean", "bundle"]
+"""bundle: keep the weights that training or a person chose."""
 SMALLEST = 1e-6
 
 
@@ -19,12 +20,14 @@ def term_weights(feature_scores: Array, reconstruction_scores: Array, rule: Weig
     mean: the reciprocals of the mean scores, the choice METHOD names. spread (default): the reciprocals of their standard
     deviations, which equals adding standardised scores up to a constant, so that neither drowns the other's alarm.
     """
-    if len(feature_scores) < 2:
-        raise TooFewImagesError(f"λ1 and λ2 need at least 2 images, there are {len(feature_scores)}; give more")
-    weights = []
-    for scores in (feature_scores, reconstruction_scores):
-        values = np.asarray(scores, np.float64)
-        size = float(values.mean()) if rule == "mean" else float(values.std(ddof=1))
-        # Scores that do not vary at all carry no scale; a floor relative to their size keeps the weight finite.
-        weights.append(1.0 / max(size, SMALLEST * max(1.0, float(np.abs(values).max()))))
-    return weights[0], weights[1]
+    return reciprocal_size(feature_scores, rule), reciprocal_size(reconstruction_scores, rule)
+
+
+def reciprocal_size(scores: Array, rule: WeightRule) -> float:
+    """1/mean or 1/standard deviation of ``scores`` [n]; finite also where they do not vary. Raises TooFewImagesError."""
+    if len(scores) < 2:
+        raise TooFewImagesError(f"λ1 and λ2 need at least 2 images, there are {len(scores)}; give more")
+    values = np.asarray(scores, np.float64)
+    size = float(values.mean()) if rule == "mean" else float(values.std(ddof=1))
+    # Scores that do not vary at all carry no scale; a floor relative to their size keeps the weight finite.
+    return 1.0 / max(size, SMALLEST * max(1.0, float(np.abs(values).max())))

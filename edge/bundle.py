@@ -18,7 +18,7 @@ from edge.graph_contract import GraphShape
 from edge.strict_yaml import StrictModel, load_yaml, parse
 from edge.verdict import Scores
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.yaml"
 START_CALIBRATION = "calibration"
 
@@ -111,6 +111,8 @@ def open_bundle(path: Path) -> Bundle:
             raise NewerFormatError(
                 f"{path}: bundle format {version} is newer than this program's {FORMAT_VERSION}; update edge-inspect"
             )
+        if isinstance(version, int) and version < FORMAT_VERSION:
+            raise BundleError(f"{path}: bundle format {version} is older than this program's {FORMAT_VERSION}; export again")
         manifest = parse(Manifest, content, str(path / MANIFEST))
     except ConfigError as error:
         raise BundleError(str(error)) from error

@@ -15,13 +15,16 @@ import yaml
 
 from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, file_sha256
 from edge.calibration_tensors import CalibrationTensors
-from edge.graph_contract import GraphShape
+from edge.graph_contract import FeatureGroup, GraphShape
 
-SHAPE = GraphShape(height=64, width=64, channels=2, groups=1, centers=16, map_height=8, map_width=8)
+SHAPE = GraphShape(
+    height=64, width=64, groups=[FeatureGroup(channels=2, norm="nearest")], centers=16,
+    feature_height=8, feature_width=8, map_height=8, map_width=8,
+)  # fmt: skip
 
 GRAPH = """
 <ir_version: 9, opset_import: ["" : 19]>
-tiny (uint8[1,64,64,3] image, float[2] feature_mean, float[2] feature_scale, float[1,16,2] centers,
+tiny (uint8[1,64,64,3] image, float[2,8,8] feature_mean, float[2] feature_scale, float[1] group_weight, float[16,2] centers_0,
       float[8,8] reconstruction_offset, float[8,8] reconstruction_scale, float[8,8] ignore_mask,
       float[1] feature_weight, float[1] reconstruction_weight)
   => (float[1] feature_score, float[1] reconstruction_score, float[1] score, float[1,8,8] anomaly_map,
@@ -37,13 +40,12 @@ tiny (uint8[1,64,64,3] image, float[2] feature_mean, float[2] feature_scale, flo
   split_sizes = Constant <value_ints = [2, 1]> ()
   feature, red = Split <axis = 1> (reconstruction, split_sizes)
   z_rows = Reshape (feature, rows)
-  mean_column = Reshape (feature_mean, column)
+  mean_rows = Reshape (feature_mean, rows)
   scale_column = Reshape (feature_scale, column)
-  z_centred = Sub (z_rows, mean_column)
+  z_centred = Sub (z_rows, mean_rows)
   z = Mul (z_centred, scale_column)
-  centers_2d = Squeeze (centers, axis0)
-  cross = MatMul (centers_2d, z)
-  c_squares = Mul (centers_2d, centers_2d)
+  cross = MatMul (centers_0, z)
+  c_squares = Mul (centers_0, centers_0)
   axis1 = Constant <value_ints = [1]> ()
   c_norm = ReduceSum <keepdims = 1> (c_squares, axis1)
   two = Constant <value_float = 2.0> ()
@@ -59,7 +61,8 @@ tiny (uint8[1,64,64,3] image, float[2] feature_mean, float[2] feature_scale, flo
   judged = Sub (one, ignore_mask)
   distance_judged = Mul (distance, judged)
   feature_peak = ReduceMax <keepdims = 0> (distance_judged)
-  feature_score = Reshape (feature_peak, single)
+  feature_one = Reshape (feature_peak, single)
+  feature_score = Mul (feature_one, group_weight)
   red_grid = Reshape (red, grid)
   red_mean = ReduceMean <keepdims = 0> (red_grid)
   relative = Div (red_grid, red_mean)
@@ -73,7 +76,8 @@ tiny (uint8[1,64,64,3] image, float[2] feature_mean, float[2] feature_scale, flo
   weighted1 = Mul (feature_weight, feature_score)
   weighted2 = Mul (reconstruction_weight, reconstruction_score)
   score = Add (weighted1, weighted2)
-  map1 = Mul (feature_weight, distance_judged)
+  map_group = Mul (group_weight, distance_judged)
+  map1 = Mul (feature_weight, map_group)
   map2 = Mul (reconstruction_weight, error_judged)
   anomaly_map = Add (map1, map2)
   map_average = ReduceMean <keepdims = 0> (anomaly_map)

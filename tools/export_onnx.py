@@ -16,6 +16,7 @@ import torch
 import yaml
 
 from calibration.center import derive_center
+from calibration.term_weights import reciprocal_size, term_weights
 from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, ReferenceImage, file_sha256
 from edge.calibration_tensors import CalibrationTensors
 from edge.durable_files import new_folder
@@ -29,12 +30,14 @@ from edge.verdict import Scores
 from tools.inspection_graph import InspectionGraph
 from trainer import checkpoint
 from trainer.dataset import find_normal_images
+from trainer.train_config import TrainConfig
 
 OPSET = 19
 OUTPUTS = (*INSPECTION_OUTPUTS, FEATURE, RECONSTRUCTION)
-PARITY_IMAGES = 16
+PICTURES = 32
+MINIMUM_PICTURES = 16
 PARITY_TOLERANCE = 1e-3
-"""Largest relative difference of a score between checkpoint and ONNX; two FP32 runtimes sum in another order."""
+"""Largest difference of a score between checkpoint and ONNX, relative to the largest score; FP32 runtimes sum in another order."""
 REFERENCE_IMAGES = 2
 
 
@@ -51,17 +54,21 @@ def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str,
     model, record = checkpoint.load(run)
     if not record.finished:
         raise InputError(f"{run}: the training run is not finished (step {record.step}); run edge-train again to resume it")
-    sample_path = run / checkpoint.SAMPLE
-    if not sample_path.is_file():
-        raise InputError(f"{sample_path} is missing; train again")
+    features_path = run / checkpoint.FEATURES
+    if not features_path.is_file():
+        raise InputError(f"{features_path} is missing; train again")
     graph = InspectionGraph(model).eval()
-    shape = graph.shape()
-    pictures = _parity_pictures(images or Path(record.source), shape.height, shape.width)
-    tensors = derive_center(safetensors.numpy.load_file(sample_path)["feature"], shape)
+    shape = graph.shape
+    pictures = _pictures(images or Path(record.source), record.config)
+    stored = safetensors.numpy.load_file(features_path)
+    features = [stored[f"group_{index}"] for index in range(len(shape.groups))]
+    center = model.center[0].numpy() if record.config.center == "moving_average" else None
+    tensors = derive_center(features, shape, center=center)
     with new_folder(out) as folder:
         onnx_path = folder / "model.fp32.onnx"
         _export(graph, tensors, pictures[0], onnx_path)
-        tensors, parity, expected = _compare(graph, tensors, pictures, onnx_path)
+        tensors = _weighted(graph, tensors, record.config, pictures)
+        parity, expected = _compare(graph, tensors, pictures, onnx_path)
         (folder / START_CALIBRATION).mkdir()
         hashes = {f"{START_CALIBRATION}/{name}": digest for name, digest in tensors.save(folder / START_CALIBRATION).items()}
         hashes[onnx_path.name] = file_sha256(onnx_path)
@@ -93,10 +100,35 @@ def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str,
     return parity
 
 
-def _parity_pictures(folder: Path, height: int, width: int) -> list[Image]:
+def _pictures(folder: Path, config: TrainConfig) -> list[Image]:
+    """Up to PICTURES normal images for the parity gate and for λ1, λ2: learned or held-out ones, as ``config`` says."""
     found = find_normal_images(folder, max_bad_share=1.0)
-    paths = [path for path, _ in (found.held_out + found.learned)[:PARITY_IMAGES]]
-    return [preprocess(read_image(path).image, height, width) for path in paths]
+    first, then = (found.learned, found.held_out) if config.weights_from == "training" else (found.held_out, found.learned)
+    pictures = first if len(first) >= MINIMUM_PICTURES else first + then
+    return [preprocess(read_image(path).image, config.input_size, config.input_size) for path, _ in pictures[:PICTURES]]
+
+
+def _weighted(
+    graph: InspectionGraph, tensors: CalibrationTensors, config: TrainConfig, pictures: list[Image]
+) -> CalibrationTensors:
+    """The groups' weights by their spread; λ1 and λ2 the reciprocals of the mean scores, or as ``config`` says by hand."""
+    groups = len(graph.shape.groups)
+    alone = []
+    for group in range(groups):
+        current = tensors.with_group_weights([float(group == other) for other in range(groups)])
+        alone.append(np.array([_by_torch(graph, current, picture) for picture in pictures]))
+    weights = [reciprocal_size(scores[:, 0], "spread") if groups > 1 else 1.0 for scores in alone]
+    tensors = tensors.with_group_weights(weights)
+    if config.weights_from == "manual":
+        return tensors.with_weights(config.feature_weight, config.reconstruction_weight)
+    feature_scores = sum(weight * scores[:, 0] for weight, scores in zip(weights, alone, strict=True))
+    return tensors.with_weights(*term_weights(np.asarray(feature_scores), alone[0][:, 1], "mean"))
+
+
+def _by_torch(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image) -> tuple[float, float, float]:
+    with torch.no_grad():
+        result = graph(*graph.arguments(torch.from_numpy(picture)[None], tensors))
+    return float(result[0]), float(result[1]), float(result[2])
 
 
 def _export(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image, path: Path) -> None:
@@ -120,27 +152,20 @@ def _export(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image,
 
 def _compare(
     graph: InspectionGraph, tensors: CalibrationTensors, pictures: list[Image], onnx_path: Path
-) -> tuple[CalibrationTensors, dict[str, Any], list[Scores]]:
-    """Score ``pictures`` by the checkpoint and by ONNX Runtime; set the start weights 1/mean from them; the parity report."""
-
-    def by_torch(current: CalibrationTensors, picture: Image) -> tuple[float, float, float]:
-        with torch.no_grad():
-            result = graph(*graph.arguments(torch.from_numpy(picture)[None], current))
-        return float(result[0]), float(result[1]), float(result[2])
-
-    first = np.array([by_torch(tensors, picture) for picture in pictures])
-    means = np.maximum(first[:, :2].mean(0), 1e-6)
-    tensors = tensors.with_weights(1.0 / means[0], 1.0 / means[1])
-    reference = np.array([by_torch(tensors, picture) for picture in pictures])
-    with OnnxRuntimeEngine(onnx_path, graph.shape()) as engine:
+) -> tuple[dict[str, Any], list[Scores]]:
+    """Score ``pictures`` by the checkpoint and by ONNX Runtime; the parity report and ONNX Runtime's scores."""
+    reference = np.array([_by_torch(graph, tensors, picture) for picture in pictures])
+    with OnnxRuntimeEngine(onnx_path, graph.shape) as engine:
         engine.bind(tensors)
         scores = [engine.infer(picture).scores for picture in pictures]
     exported = np.array([(s.feature_score, s.reconstruction_score, s.score) for s in scores])
-    difference = np.abs(exported - reference) / np.maximum(np.abs(reference), 1e-6)
+    # Relative to the largest score of its kind: an image that is a centre itself has the distance 0, and only rounding is left.
+    largest = np.maximum(np.abs(reference).max(axis=0), 1e-6)
+    difference = np.abs(exported - reference) / largest
     threshold = float(np.median(reference[:, 2]))  # the middle of the images is the hardest place to agree at
     flips = int(((reference[:, 2] >= threshold) != (exported[:, 2] >= threshold)).sum())
     # An image within the tolerance of the threshold may fall to either side; that is a tie, not a disagreement.
-    ties = int((np.abs(reference[:, 2] - threshold) <= PARITY_TOLERANCE * abs(threshold)).sum())
+    ties = int((np.abs(reference[:, 2] - threshold) <= PARITY_TOLERANCE * largest[2]).sum())
     parity = {
         "images": len(pictures),
         "largest_relative_difference": float(difference.max()),
@@ -154,4 +179,4 @@ def _compare(
             f"parity gate failed: ONNX scores differ from the checkpoint's by up to {difference.max():.2%} "
             f"({flips} decision flips; allowed {PARITY_TOLERANCE:.2%}); no bundle was written"
         )
-    return tensors, parity, scores
+    return parity, scores

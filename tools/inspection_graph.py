@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edge.calibration_tensors import CalibrationTensors
-from edge.graph_contract import GraphShape
-from trainer.model import GRID_STRIDE, Model
+from edge.calibration_tensors import CalibrationTensors, centers_name, whitening_name
+from edge.graph_contract import FeatureGroup, GraphShape
+from trainer.model import Model
 
 SATURATED = 250.0
+TOP_SHARE = 0.01
 
 
 class InspectionGraph(nn.Module):
@@ -22,44 +25,31 @@ class InspectionGraph(nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.model = model
+        self.shape = graph_shape(model)
         laplacian = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
         self.register_buffer("laplacian", laplacian.reshape(1, 1, 3, 3))
         self.register_buffer("grey", torch.tensor([0.114, 0.587, 0.299]).reshape(1, 3, 1, 1))
 
-    def shape(self) -> GraphShape:
-        """The static sizes of this graph."""
-        config, model = self.model.config, self.model
-        size = config.input_size
-        return GraphShape(
-            height=size, width=size, channels=config.feature_channels, groups=model.groups,
-            centers=config.centers, map_height=model.grid, map_width=model.grid,
-        )  # fmt: skip
+    def forward(self, image: Tensor, *calibration: Tensor) -> tuple[Tensor, ...]:
+        """image uint8 1×H×W×3; calibration: the tensors of ``CalibrationTensors.shapes``, in their order.
 
-    def forward(
-        self,
-        image: Tensor,
-        feature_mean: Tensor,
-        feature_scale: Tensor,
-        centers: Tensor,
-        reconstruction_offset: Tensor,
-        reconstruction_scale: Tensor,
-        ignore_mask: Tensor,
-        feature_weight: Tensor,
-        reconstruction_weight: Tensor,
-    ) -> tuple[Tensor, ...]:
-        """Returns feature_score, reconstruction_score, score, anomaly_map, map_mean, image_quality, feature, reconstruction."""
+        Returns feature_score, reconstruction_score, score, anomaly_map, map_mean, image_quality, feature, reconstruction.
+        """
+        tensors = dict(zip(CalibrationTensors.shapes(self.shape), calibration, strict=True))
+        config = self.model.config
         bgr = image.to(torch.float32).permute(0, 3, 1, 2)
-        small = F.avg_pool2d(bgr, GRID_STRIDE) * (1.0 / 255.0)
-        rgb = torch.cat([bgr[:, 2:3], bgr[:, 1:2], bgr[:, 0:1]], dim=1)
-        feature, image_hat, error = self.model(rgb, small)
-        judged = 1.0 - ignore_mask
+        feature, image_hat, error = self.model(bgr)
+        judged = 1.0 - tensors["ignore_mask"]
 
-        distances = nearest_center_distance(feature, feature_mean, feature_scale, centers) * judged
-        feature_score = distances.amax(dim=(1, 2)).sum().reshape(1)
-        error_map = (error[0, 0] - reconstruction_offset) * reconstruction_scale * judged
-        reconstruction_score = error_map.amax(dim=(0, 1)).reshape(1)
-        score = feature_weight * feature_score + reconstruction_weight * reconstruction_score
-        anomaly_map = (feature_weight * distances.sum(0) + reconstruction_weight * error_map)[None]
+        distances = self.distances(feature, tensors) * judged
+        pooled = torch.stack([pool(distance, judged, config.feature_pooling) for distance in distances])
+        feature_score = (tensors["group_weight"] * pooled).sum().reshape(1)
+        error = self.on_the_map(error)[0, 0]
+        error_map = (error - tensors["reconstruction_offset"]) * tensors["reconstruction_scale"] * judged
+        reconstruction_score = pool(error_map, judged, config.reconstruction_pooling).reshape(1)
+        score = tensors["feature_weight"] * feature_score + tensors["reconstruction_weight"] * reconstruction_score
+        distance_map = (tensors["group_weight"][:, None, None] * distances).sum(0)
+        anomaly_map = (tensors["feature_weight"] * distance_map + tensors["reconstruction_weight"] * error_map)[None]
 
         grey = (bgr * self.grey).sum(1, keepdim=True)
         quality = torch.stack(
@@ -71,21 +61,62 @@ class InspectionGraph(nn.Module):
         )
         return feature_score, reconstruction_score, score, anomaly_map, anomaly_map.mean().reshape(1), quality, feature, image_hat
 
+    def distances(self, feature: Tensor, tensors: dict[str, Tensor]) -> Tensor:
+        """Each group's distance from C at each position of the map, G×H×W; a coarse group is measured on its own grid."""
+        maps = []
+        for index, (part, group) in enumerate(zip(self.shape.channel_slices(), self.shape.groups, strict=True)):
+            z = feature[0, part] - tensors["feature_mean"][part]
+            z = (z * tensors["feature_scale"][part, None, None])[:, :: group.stride, :: group.stride]
+            distance = feature_distance(z, group, tensors.get(centers_name(index)), tensors.get(whitening_name(index)))[None, None]
+            if group.stride > 1:  # a coarse position is as wide as a part's outline is uncertain
+                distance = F.avg_pool2d(distance, 3, 1, 1, count_include_pad=False)
+            maps.append(self.on_the_map(distance)[0, 0])
+        return torch.stack(maps)
+
+    def on_the_map(self, values: Tensor) -> Tensor:
+        """N×1×h×w, repeated to the grid of the anomaly map."""
+        factor = self.shape.map_height // values.shape[2]
+        return F.interpolate(values, scale_factor=float(factor), mode="nearest") if factor > 1 else values
+
     def arguments(self, image: Tensor, tensors: CalibrationTensors) -> tuple[Tensor, ...]:
         """The positional inputs of ``forward``."""
         return (image, *(torch.from_numpy(array) for _, array in tensors.items()))
 
 
-def nearest_center_distance(feature: Tensor, mean: Tensor, scale: Tensor, centers: Tensor) -> Tensor:
-    """‖z − c‖ to the nearest of K centres for each group and position (eq. 3), averaged over 3×3 positions, G×h×w.
+def graph_shape(model: Model) -> GraphShape:
+    """The static sizes of the graph of ``model``."""
+    config, encoder = model.config, model.encoder
+    return GraphShape(
+        height=config.input_size, width=config.input_size, groups=encoder.groups, centers=config.centers,
+        feature_height=encoder.grid, feature_width=encoder.grid, map_height=config.grid, map_width=config.grid,
+    )  # fmt: skip
 
-    feature 1×D×h×w; mean, scale [D]; centers G×K×D/G. ‖z−c‖² = ‖z‖² − 2z·c + ‖c‖², z being centred already.
+
+def feature_distance(z: Tensor, group: FeatureGroup, centers: Tensor | None, whitening: Tensor | None) -> Tensor:
+    """L1 at each position (eq. 3), h×w, of z (d×h×w, centred and scaled).
+
+    nearest: ‖z−c‖² = ‖z‖² − 2z·c + ‖c‖² to the nearest of ``centers`` K×d. mahalanobis: ‖A·z‖ with ``whitening`` (h·w)×d×d.
     """
-    groups, _, width = centers.shape
-    h, w = feature.shape[2], feature.shape[3]
-    z = ((feature[0] - mean[:, None, None]) * scale[:, None, None]).reshape(groups, width, h * w)
-    cross = torch.matmul(centers, z)
-    square = (centers * centers).sum(2)[:, :, None] - 2.0 * cross
-    nearest = square.amin(dim=1) + (z * z).sum(1)
-    distance = torch.sqrt(torch.clamp(nearest, min=0.0)).reshape(1, groups, h, w)
-    return F.avg_pool2d(distance, 3, 1, 1, count_include_pad=False)[0]
+    channels, h, w = z.shape
+    rows = z.reshape(channels, h * w)
+    if group.norm == "l1":
+        return rows.abs().sum(0).reshape(h, w)
+    if group.norm == "nearest":
+        assert centers is not None
+        square = (centers * centers).sum(1)[:, None] - 2.0 * torch.matmul(centers, rows)
+        nearest = square.amin(dim=0) + (rows * rows).sum(0)
+        return torch.sqrt(torch.clamp(nearest, min=0.0)).reshape(h, w)
+    if group.norm == "mahalanobis":
+        assert whitening is not None
+        rows = torch.matmul(whitening, rows.T[:, :, None])[:, :, 0].T
+    return torch.sqrt((rows * rows).sum(0)).reshape(h, w)
+
+
+def pool(values: Tensor, judged: Tensor, how: str) -> Tensor:
+    """One number of a map H×W whose unjudged positions are 0: the largest, the mean of the top 1 %, or of the judged ones."""
+    if how == "mean":
+        return values.sum() / judged.sum()
+    if how == "top":
+        count = max(1, math.ceil(TOP_SHARE * values.numel()))
+        return torch.topk(values.flatten(), count).values.mean()
+    return values.amax(dim=(0, 1))

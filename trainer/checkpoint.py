@@ -15,10 +15,11 @@ from edge.errors import InputError
 from edge.strict_yaml import StrictModel, load_model
 from trainer.dataset import NormalImages
 from trainer.model import Model
+from trainer.spectral_norm import fold_spectral_norm
 from trainer.train_config import TrainConfig
 
 RUN = "run.yaml"
-SAMPLE = "feature_sample.safetensors"
+FEATURES = "features.safetensors"
 
 
 class RunRecord(StrictModel):
@@ -87,5 +88,7 @@ def load(folder: Path) -> tuple[Model, RunRecord]:
     if hashlib.sha256(content).hexdigest() != record.weights_sha256:
         raise InputError(f"{weights}: its hash is not the one in {RUN}; train again")
     model = Model(record.config)
+    if record.finished:
+        fold_spectral_norm(model.decoder)
     model.load_state_dict(safetensors.torch.load(content))
     return model, record

@@ -9,39 +9,48 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from edge.image_file import read_image
 from edge.preprocess import preprocess
-from trainer.gradient_penalty import decoder_gradient_penalty
-from trainer.model import GRID_STRIDE, Model
-from trainer.one_class_loss import guard_against_collapse, one_class_loss
-from trainer.reconstruction_loss import reconstruction_loss, unit_groups
+from trainer.gradient_penalty import decoder_output, exact_gradient_penalty, projected_gradient_penalty
+from trainer.model import Model
+from trainer.one_class_loss import guard_against_collapse, moving_average, one_class_loss
 
 METRICS = ("step", "feature_loss", "reconstruction_loss", "gradient_penalty", "feature_variance")
 
 
 @dataclass
 class Cache:
-    """What the frozen trunk makes of each image, computed once: trunk feature N×D×h×w (half) and small image N×3×h×w."""
+    """What the frozen part makes of each image, computed once: its parts (half precision, compact), and the small image."""
 
-    feature: Tensor
+    parts: list[Tensor]
     image: Tensor
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def frozen(self, model: Model, index: Tensor | slice) -> Tensor:
+        """The frozen feature of the images at ``index``, float N×C×h×w."""
+        return model.encoder.expand([part[index].float() for part in self.parts])
 
 
 def cache_features(model: Model, paths: list[Path], progress: Callable[[int], None]) -> Cache:
-    """Run the trunk over ``paths``; 0.14 MB an image at the default size."""
-    size = model.config.input_size
-    features, images = [], []
+    """Run the frozen part over ``paths``; 0.3 MB an image at the default size."""
+    rows, images = [], []
     model.eval()
     with torch.no_grad():
         for index, path in enumerate(paths):
-            bgr = torch.from_numpy(preprocess(read_image(path).image, size, size)).permute(2, 0, 1)[None].float()
-            features.append(model.encoder.trunk_feature(bgr.flip(1)).half())
-            images.append(F.avg_pool2d(bgr, GRID_STRIDE) / 255.0)
+            bgr = read_bgr(path, model.config.input_size)
+            rows.append([part.half() for part in model.encoder.compact(model.encoder.frozen_feature(bgr.flip(1)))])
+            images.append(model.small_image(bgr))
             progress(index + 1)
-    return Cache(torch.cat(features), torch.cat(images))
+    return Cache([torch.cat(part) for part in zip(*rows, strict=True)], torch.cat(images))
+
+
+def read_bgr(path: Path, size: int) -> Tensor:
+    """One image as the graph sees it, float 1×3×size×size, BGR, 0…255."""
+    return torch.from_numpy(preprocess(read_image(path).image, size, size)).permute(2, 0, 1)[None].float()
 
 
 class TrainLoop:
@@ -50,7 +59,9 @@ class TrainLoop:
     def __init__(self, model: Model, cache: Cache) -> None:
         config = model.config
         self.model, self.cache, self.step = model, cache, 0
-        self.center, self.scale, self.initial_variance = _feature_statistics(model, cache)
+        model.center.copy_(_mean_feature(model, cache))
+        self.scale = 1.0 / _deviation(model, cache).clamp(min=1e-6)
+        self.initial_variance = 1.0
         head, decoder = list(model.encoder.head.parameters()), list(model.decoder.parameters())
         self.optimizers = (
             torch.optim.Adam(head, config.feature_rate),
@@ -59,30 +70,33 @@ class TrainLoop:
         )
         self.head, self.decoder = head, decoder
         self.last_penalty = float("nan")
+        model.train()
 
     def one_step(self) -> dict[str, float]:
         """Updates (i) φ by L1, (ii) φ and ψ by L2, (iii) ψ by L3; returns the losses."""
         config, model = self.model.config, self.model
         random = np.random.default_rng((config.seed, self.step))  # a function of the step, so that a resumed run agrees
-        count = len(self.cache.feature)
+        count = len(self.cache)
         batch = torch.from_numpy(random.choice(count, min(config.batch_size, count), replace=False))
-        trunk_feature, image = self.cache.feature[batch].float(), self.cache.image[batch]
+        frozen, image = self.cache.frozen(model, batch), self.cache.image[batch]
         by_feature, by_reconstruction, by_penalty = self.optimizers
 
-        feature = model.encoder(trunk_feature)
-        variance = float(((feature.detach() - self.center) * self.scale).square().mean())
-        feature_loss = one_class_loss(feature, self.center, self.scale)
+        feature = model.encoder(frozen)
+        variance = float(((feature.detach() - model.center) * self.scale).square().mean())
+        feature_loss = one_class_loss(feature, model.center, self.scale, absolute=config.feature_norm == "l1")
         _update(by_feature, feature_loss, self.head)
 
-        image_hat, feature_hat = model.decoder(model.encoder(trunk_feature))
-        l2 = reconstruction_loss(image_hat, feature_hat, image, trunk_feature, model.groups)
+        image_hat, feature_hat = model.decoder(model.encoder(frozen))
+        l2 = model.error_map(image_hat, feature_hat, image, frozen).mean()
         _update(by_reconstruction, l2, [*self.head, *self.decoder])
 
-        if config.regularise:
+        if config.regulariser in ("projection", "jacobian"):
             generator = torch.Generator().manual_seed(int(random.integers(2**62)))
-            penalty = decoder_gradient_penalty(model.decoder, self.center, model.groups, generator)
+            penalty = self.gradient_penalty(generator, exact=config.regulariser == "jacobian")
             _update(by_penalty, penalty, self.decoder)
             self.last_penalty = float(penalty.detach())
+        if config.center == "moving_average":
+            model.center.copy_(moving_average(model.center, feature, config.center_momentum))
 
         guard_against_collapse(variance, self.initial_variance)
         self.step += 1
@@ -90,9 +104,16 @@ class TrainLoop:
             zip(METRICS, (self.step, float(feature_loss.detach()), float(l2.detach()), self.last_penalty, variance), strict=True)
         )
 
+    def gradient_penalty(self, generator: torch.Generator, *, exact: bool) -> Tensor:
+        """L3 at the training centre: eq. 6 where ``exact``, else one draw of eq. 7."""
+        decoder, center, widths = self.model.decoder, self.model.center, self.model.rebuilt_widths
+        if exact:
+            return exact_gradient_penalty(decoder, center, widths)
+        return projected_gradient_penalty(decoder, center, widths, generator)
+
     def state(self) -> dict[str, Tensor]:
         """Everything beside the model that a resumed run needs, as tensors."""
-        tensors = {"step": torch.tensor(self.step), "center": self.center, "scale": self.scale}
+        tensors = {"step": torch.tensor(self.step), "center": self.model.center.clone(), "scale": self.scale}
         tensors["initial_variance"] = torch.tensor(self.initial_variance, dtype=torch.float64)
         for number, optimizer in enumerate(self.optimizers):
             for index, moments in optimizer.state_dict()["state"].items():
@@ -103,7 +124,8 @@ class TrainLoop:
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """The reverse of ``state``."""
         self.step = int(tensors["step"])
-        self.center, self.scale = tensors["center"], tensors["scale"]
+        self.model.center.copy_(tensors["center"])
+        self.scale = tensors["scale"]
         self.initial_variance = float(tensors["initial_variance"])
         for number, optimizer in enumerate(self.optimizers):
             content = optimizer.state_dict()
@@ -116,37 +138,34 @@ class TrainLoop:
 
     def smoothness(self) -> float:
         """Scale-free smoothness, L3·E‖Z−C‖² / E‖ψ(Z)−ψ(C)‖²; 1 for a linear ψ, lower where it bends away from C."""
-        groups, model = self.model.groups, self.model
-        penalties = [
-            float(decoder_gradient_penalty(model.decoder, self.center, groups, torch.Generator().manual_seed(i)).detach())
-            for i in range(8)
-        ]
+        model, output = self.model, decoder_output(self.model.decoder, self.model.rebuilt_widths)
+        generators = [torch.Generator().manual_seed(index) for index in range(8)]
+        penalties = [float(self.gradient_penalty(generator, exact=False).detach()) for generator in generators]
         with torch.no_grad():
-            batch = self.cache.feature[:16].float()
-            feature = model.encoder(batch)
-
-            def output(z: Tensor) -> Tensor:
-                image_hat, feature_hat = model.decoder(z)
-                return torch.cat([image_hat, unit_groups(feature_hat, groups)], 1)
-
-            spread = (feature - self.center).square().sum((1, 2, 3)).mean()
-            change = (output(feature) - output(self.center)).square().sum((1, 2, 3)).mean()
+            features = model.encoder(self.cache.frozen(model, slice(16)))
+            spread = (features - model.center).square().sum((1, 2, 3)).mean()
+            still = output(model.center)
+            change = torch.stack([(output(one[None]) - still).square().sum() for one in features]).mean()
         return float(np.mean(penalties) * spread / change.clamp(min=1e-12))
 
 
-def _feature_statistics(model: Model, cache: Cache) -> tuple[Tensor, Tensor, float]:
-    """C, the mean of Z under the initial network (option a); 1/σ of each channel; the variance in that scale."""
+def _mean_feature(model: Model, cache: Cache) -> Tensor:
+    """C, the mean of Z under the initial network (option a), 1×D×h×w."""
+    total = torch.zeros(model.center.shape, dtype=torch.float64)
     with torch.no_grad():
-        total = torch.zeros((1, *cache.feature.shape[1:]), dtype=torch.float64)
-        for part in cache.feature.split(16):
-            total += model.encoder(part.float()).double().sum(0, keepdim=True)
-        center = (total / len(cache.feature)).float()
-        square = torch.zeros((1, center.shape[1], 1, 1), dtype=torch.float64)
-        for part in cache.feature.split(16):
-            square += (model.encoder(part.float()) - center).double().square().mean((2, 3), keepdim=True).sum(0, keepdim=True)
-        sigma = (square / len(cache.feature)).sqrt().float().clamp(min=1e-6)
-        scale = 1.0 / sigma
-    return center, scale, 1.0
+        for start in range(0, len(cache), 16):
+            total += model.encoder(cache.frozen(model, slice(start, start + 16))).double().sum(0, keepdim=True)
+    return (total / len(cache)).float()
+
+
+def _deviation(model: Model, cache: Cache) -> Tensor:
+    """Standard deviation of each channel of Z about C, over images and positions, 1×D×1×1."""
+    square = torch.zeros((1, model.center.shape[1], 1, 1), dtype=torch.float64)
+    with torch.no_grad():
+        for start in range(0, len(cache), 16):
+            feature = model.encoder(cache.frozen(model, slice(start, start + 16)))
+            square += (feature - model.center).double().square().mean((2, 3), keepdim=True).sum(0, keepdim=True)
+    return (square / len(cache)).sqrt().float()
 
 
 def _update(optimizer: torch.optim.Optimizer, loss: Tensor, parameters: list[torch.nn.Parameter]) -> None:

@@ -13,11 +13,14 @@ from edge.durable_files import write_file
 from edge.errors import InputError, OutputError
 from trainer import checkpoint
 from trainer.dataset import NormalImages, find_normal_images
+from trainer.encoder import LiteEncoder
 from trainer.model import Model
+from trainer.spectral_norm import fold_spectral_norm
 from trainer.train_config import TrainConfig
-from trainer.train_loop import Cache, MetricsFile, TrainLoop, cache_features
+from trainer.train_loop import Cache, MetricsFile, TrainLoop, cache_features, read_bgr
 
-SAMPLE_SIZE = 40_000
+FIT_IMAGES = 48
+"""Images from which the encoder takes what it does not learn by gradient."""
 
 
 def train(source: Path, out: Path, config: TrainConfig, console: Console) -> Model:
@@ -57,7 +60,8 @@ def train(source: Path, out: Path, config: TrainConfig, console: Console) -> Mod
         finally:
             metrics.close()
     smoothness = loop.smoothness()
-    write_file(out / checkpoint.SAMPLE, safetensors.torch.save({"feature": _feature_sample(model, cache, config.seed)}))
+    fold_spectral_norm(model.decoder)
+    write_file(out / checkpoint.FEATURES, safetensors.torch.save(_features(model, cache)))
     checkpoint.save(
         out, model, checkpoint.new_record(config, images, source, loop.step, finished=True, smoothness=smoothness), None
     )
@@ -79,9 +83,7 @@ def _start_or_resume(
 ) -> tuple[Model, int | None, dict[str, torch.Tensor] | None]:
     """(model, step reached or None for a new run, state to resume from or None)."""
     if not (out / checkpoint.RUN).is_file():
-        model = Model(config)
-        model.encoder.trunk.load_imagenet()
-        return model, None, None
+        return new_model(config, [path for path, _ in images.learned]), None, None
     model, record = checkpoint.load(out)
     if record.config != config or record.learned != [digest for _, digest in images.learned]:
         raise InputError(f"{out}: holds a run with other options or other images; choose another --out, or remove it")
@@ -93,14 +95,22 @@ def _start_or_resume(
     return model, record.step, safetensors.torch.load(state.read_bytes())
 
 
-def _feature_sample(model: Model, cache: Cache, seed: int) -> torch.Tensor:
-    """A fixed-size random sample of Z over all images and positions, n×D, from which the bundle's first centres are chosen."""
-    count, channels, height, width = cache.feature.shape
-    each = max(1, SAMPLE_SIZE // count)
-    generator = torch.Generator().manual_seed(seed)
-    rows = []
+def new_model(config: TrainConfig, paths: list[Path]) -> Model:
+    """An untrained model with its pretrained trunk, the encoder fitted to the first of ``paths``."""
+    model = Model(config)
+    if isinstance(model.encoder, LiteEncoder):
+        model.encoder.trunk.load_imagenet()
+    model.encoder.fit(torch.cat([read_bgr(path, config.input_size).flip(1) for path in paths[:FIT_IMAGES]]))
+    return model
+
+
+def _features(model: Model, cache: Cache) -> dict[str, torch.Tensor]:
+    """Z of every learned image, one tensor a group on its own grid, half precision: the bundle's C and statistics come from it."""
+    parts: list[list[torch.Tensor]] = [[] for _ in model.encoder.groups]
+    model.eval()
     with torch.no_grad():
-        for one in cache.feature:
-            z = model.encoder(one[None].float())[0].reshape(channels, height * width).T
-            rows.append(z[torch.randperm(height * width, generator=generator)[:each]])
-    return torch.cat(rows).contiguous()
+        for index in range(len(cache)):
+            feature = model.encoder(cache.frozen(model, slice(index, index + 1)))
+            for part, one, group in zip(parts, feature.split(model.encoder.widths, 1), model.encoder.groups, strict=True):
+                part.append(one[:, :, :: group.stride, :: group.stride].half())
+    return {f"group_{index}": torch.cat(part).contiguous() for index, part in enumerate(parts)}

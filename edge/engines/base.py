@@ -60,16 +60,15 @@ class Engine(ABC):
         return Inference(scores, outputs[graph_contract.ANOMALY_MAP].reshape(grid))
 
     def read_feature(self, image: Image) -> Array:
-        """Z of one image, float32 channels×map_height×map_width; calibration derives C from it."""
+        """Z of one image, float32 channels×feature_height×feature_width; calibration derives C from it."""
         feature = self._run(image, (graph_contract.FEATURE,))[graph_contract.FEATURE]
-        grid: Array = feature.reshape(self.shape.channels, self.shape.map_height, self.shape.map_width)
+        grid: Array = feature.reshape(self.shape.channels, self.shape.feature_height, self.shape.feature_width)
         return grid
 
     def read_reconstruction(self, image: Image) -> Array:
         """X̂ for people to look at, float32 h×w×3 (BGR, 0…1)."""
-        flat = self._run(image, (graph_contract.RECONSTRUCTION,))[graph_contract.RECONSTRUCTION]
-        image_hat: Array = flat.reshape(3, self.shape.map_height, self.shape.map_width).transpose(1, 2, 0)
-        return image_hat
+        image_hat = self._run(image, (graph_contract.RECONSTRUCTION,))[graph_contract.RECONSTRUCTION]
+        return np.asarray(image_hat[0].transpose(1, 2, 0))
 
     def close(self) -> None:
         """Give everything back; may be called twice."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,22 +32,22 @@ def picture(seed: int = 0, defect: bool = False) -> np.ndarray:
 def by_hand(image: np.ndarray, tensors: CalibrationTensors) -> tuple[float, float, float]:
     """L1, L2 and L of the tiny graph, in float64."""
     cells = image.reshape(8, 8, 8, 8, 3).astype(float).mean(axis=(1, 3)) / 255
-    z = (cells[..., :2] - tensors.feature_mean) * tensors.feature_scale
-    judged = 1 - tensors.ignore_mask
-    distance = np.linalg.norm(z[:, :, None] - tensors.centers[0], axis=-1).min(axis=2) * judged
+    z = (cells[..., :2] - tensors["feature_mean"].transpose(1, 2, 0)) * tensors["feature_scale"]
+    judged = 1 - tensors["ignore_mask"]
+    distance = np.linalg.norm(z[:, :, None] - tensors["centers_0"], axis=-1).min(axis=2) * judged
     error = np.abs(cells[..., 2] / cells[..., 2].mean() - 1)
-    error = (error - tensors.reconstruction_offset) * tensors.reconstruction_scale * judged
-    l1, l2 = distance.max(), error.max()
-    return l1, l2, float(tensors.feature_weight[0]) * l1 + float(tensors.reconstruction_weight[0]) * l2
+    error = (error - tensors["reconstruction_offset"]) * tensors["reconstruction_scale"] * judged
+    l1, l2 = float(tensors["group_weight"][0]) * distance.max(), error.max()
+    return l1, l2, float(tensors["feature_weight"][0]) * l1 + float(tensors["reconstruction_weight"][0]) * l2
 
 
 def test_scores_are_those_of_the_equations(engine: Engine) -> None:
     random = np.random.default_rng(0)
-    tensors = replace(
-        NEUTRAL,
-        feature_mean=np.array([0.4, 0.5], np.float32),
+    tensors = NEUTRAL.replace(
+        feature_mean=random.uniform(0.3, 0.6, (2, 8, 8)).astype(np.float32),
         feature_scale=np.array([3.0, 2.0], np.float32),
-        centers=random.normal(0, 0.3, (1, 16, 2)).astype(np.float32),
+        group_weight=np.array([1.3], np.float32),
+        centers_0=random.normal(0, 0.3, (16, 2)).astype(np.float32),
         reconstruction_offset=np.full((8, 8), 0.01, np.float32),
         reconstruction_scale=np.full((8, 8), 1.5, np.float32),
         ignore_mask=(random.random((8, 8)) < 0.3).astype(np.float32),
@@ -60,7 +59,7 @@ def test_scores_are_those_of_the_equations(engine: Engine) -> None:
         scores = (result.scores.feature_score, result.scores.reconstruction_score, result.scores.score)
         assert scores == pytest.approx(by_hand(image, tensors), rel=1e-4, abs=1e-5)
         assert result.anomaly_map.shape == (8, 8)
-        assert not result.anomaly_map[tensors.ignore_mask == 1].any()
+        assert not result.anomaly_map[tensors["ignore_mask"] == 1].any()
 
 
 def test_what_is_ignored_cannot_be_seen(engine: Engine) -> None:
@@ -89,8 +88,8 @@ def test_a_black_image_gives_nan_and_does_not_disturb_the_next(engine: Engine) -
 
 
 def test_one_position_that_is_not_a_number_is_not_lost_in_a_maximum(engine: Engine) -> None:
-    tensors = replace(NEUTRAL, reconstruction_offset=NEUTRAL.reconstruction_offset.copy())
-    tensors.reconstruction_offset[3, 4] = np.nan
+    tensors = NEUTRAL.replace(reconstruction_offset=NEUTRAL["reconstruction_offset"].copy())
+    tensors["reconstruction_offset"][3, 4] = np.nan
     with pytest.raises(SlotError, match="not finite"):
         engine.bind(tensors)
     engine._bind_impl(tensors)  # as a fault inside the engine would leave it
@@ -126,17 +125,18 @@ def test_use_out_of_order_is_refused(bundle_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"centers": np.zeros((1, 8, 2), np.float32)}, "centers should be float32"),
-        ({"centers": np.zeros((1, 16, 2), np.float64)}, "centers should be float32"),
-        ({"feature_mean": np.array([np.nan, 0], np.float32)}, "not finite"),
+        ({"centers_0": np.zeros((8, 2), np.float32)}, "centers_0 should be float32"),
+        ({"centers_0": np.zeros((16, 2), np.float64)}, "centers_0 should be float32"),
+        ({"feature_mean": np.full((2, 8, 8), np.nan, np.float32)}, "not finite"),
         ({"feature_weight": np.array([-1], np.float32)}, "must be ≥ 0"),
+        ({"group_weight": np.zeros(1, np.float32)}, "not all 0"),
         ({"feature_scale": np.zeros(2, np.float32)}, "scales must be above 0"),
         ({"ignore_mask": np.ones((8, 8), np.float32)}, "leave something to judge"),
     ],
 )
 def test_a_calibration_that_makes_no_sense_is_refused(engine: Engine, change: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(SlotError, match=message):
-        engine.bind(replace(NEUTRAL, **change))
+        engine.bind(NEUTRAL.replace(**change))
 
 
 def test_a_model_file_that_is_no_model(bundle_dir: Path) -> None:

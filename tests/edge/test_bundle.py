@@ -19,7 +19,7 @@ def edit(bundle: Path, change: Callable[[dict], None]) -> None:
 def test_a_whole_bundle_opens(bundle_dir: Path) -> None:
     bundle = open_bundle(bundle_dir)
     assert bundle.model_path().is_file()
-    assert bundle.start_calibration().centers.shape == (1, 16, 2)
+    assert bundle.start_calibration()["centers_0"].shape == (16, 2)
     with pytest.raises(BundleError, match="has no fp16 model"):
         bundle.model_path("fp16")
 
@@ -29,7 +29,7 @@ def test_no_bundle_at_all(tmp_path: Path) -> None:
         open_bundle(tmp_path / "none")
 
 
-@pytest.mark.parametrize("name", ["model.fp32.onnx", "calibration/centers.npy"])
+@pytest.mark.parametrize("name", ["model.fp32.onnx", "calibration/centers_0.npy"])
 def test_one_changed_byte_is_found(bundle_dir: Path, name: str) -> None:
     content = bytearray((bundle_dir / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -65,8 +65,8 @@ def test_a_model_id_is_a_plain_name(bundle_dir: Path, name: str) -> None:
 
 
 def test_what_is_loaded_has_a_hash(bundle_dir: Path) -> None:
-    edit(bundle_dir, lambda m: m["files"].pop("calibration/centers.npy"))
-    with pytest.raises(BundleError, match=r"no hash for calibration/centers\.npy"):
+    edit(bundle_dir, lambda m: m["files"].pop("calibration/centers_0.npy"))
+    with pytest.raises(BundleError, match=r"no hash for calibration/centers_0\.npy"):
         open_bundle(bundle_dir)
 
 

@@ -14,12 +14,13 @@ import torch
 from edge.bundle import open_bundle
 from edge.calibration_tensors import CalibrationTensors
 from edge.engines.open_engine import open_engine
+from edge.graph_contract import FeatureGroup, FeatureNorm
 from edge.image_file import read_image
 from edge.preprocess import preprocess
 from tests.trainer.conftest import SMALL, demo_dir  # noqa: F401 - a fixture
 from tools import export_onnx
 from tools.export_cli import main
-from tools.inspection_graph import InspectionGraph, nearest_center_distance
+from tools.inspection_graph import InspectionGraph, feature_distance
 from trainer import checkpoint
 from trainer.model import Model
 from trainer.train_config import TrainConfig
@@ -49,7 +50,7 @@ def test_the_bundle_opens_and_says_what_the_gate_found(bundle: Path) -> None:
     assert manifest.parity["decision_flips"] == 0
     assert manifest.parity["largest_relative_difference"] < 1e-4
     assert len(manifest.learned_images) > 10
-    assert manifest.training["config"]["input_size"] == 64
+    assert manifest.training["config"]["input_size"] == 128
 
 
 def test_onnx_and_checkpoint_agree_on_every_output(run: Path, bundle: Path, demo_dir: Path) -> None:  # noqa: F811
@@ -60,7 +61,7 @@ def test_onnx_and_checkpoint_agree_on_every_output(run: Path, bundle: Path, demo
     tensors = {n: random.uniform(0.5, 1.5, s).astype(np.float32) for n, s in CalibrationTensors.shapes(shape).items()}
     tensors["ignore_mask"] = np.zeros_like(tensors["ignore_mask"])
     tensors["ignore_mask"][2:4] = 1
-    calibration = CalibrationTensors(**tensors)
+    calibration = CalibrationTensors(tensors)
     image = preprocess(read_image(demo_dir / "00.png").image, shape.height, shape.width)
     with torch.no_grad():
         expected = graph(*graph.arguments(torch.from_numpy(image)[None], calibration))
@@ -140,12 +141,17 @@ def test_an_unfinished_run_is_not_exported(run: Path, tmp_path: Path, capsys: py
     assert "not finished" in " ".join(capsys.readouterr().err.split())
 
 
-def test_the_nearest_distance_against_brute_force() -> None:
+def test_every_norm_against_an_independent_reference() -> None:
     generator = torch.Generator().manual_seed(0)
-    feature = torch.randn(1, 6, 5, 4, generator=generator)
-    mean, scale = torch.randn(6, generator=generator), torch.rand(6, generator=generator) + 0.5
-    centers = torch.randn(2, 7, 3, generator=generator)
-    z = ((feature[0] - mean[:, None, None]) * scale[:, None, None]).reshape(2, 3, 20)
-    brute = torch.cdist(z.transpose(1, 2), centers).amin(2).reshape(2, 5, 4)
-    padded = torch.nn.functional.avg_pool2d(brute, 3, 1, 1, count_include_pad=False)
-    assert torch.allclose(nearest_center_distance(feature, mean, scale, centers), padded, atol=1e-5)
+    z = torch.randn(3, 5, 4, generator=generator)
+    centers, whitening = torch.randn(7, 3, generator=generator), torch.randn(20, 3, 3, generator=generator)
+    rows = z.reshape(3, 20).T
+
+    def distance(norm: FeatureNorm) -> torch.Tensor:
+        return feature_distance(z, FeatureGroup(channels=3, norm=norm), centers, whitening).flatten()
+
+    assert torch.allclose(distance("nearest"), torch.cdist(rows, centers).amin(1), atol=1e-5)
+    assert torch.allclose(distance("l2"), torch.linalg.vector_norm(rows, dim=1))
+    assert torch.allclose(distance("l1"), torch.linalg.vector_norm(rows, ord=1, dim=1))
+    whitened = torch.stack([matrix @ row for matrix, row in zip(whitening, rows, strict=True)])
+    assert torch.allclose(distance("mahalanobis"), torch.linalg.vector_norm(whitened, dim=1), atol=1e-5)

@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 from tools.demo_images import demo_image
 from trainer.train_config import TrainConfig
 
-SMALL = {"input_size": 64, "steps": 4, "batch_size": 4, "checkpoint_every": 2, "centers": 16}
+SMALL = {"input_size": 128, "steps": 4, "batch_size": 4, "checkpoint_every": 2, "centers": 16}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

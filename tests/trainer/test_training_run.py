@@ -30,7 +30,7 @@ def test_a_run_holds_its_config_its_images_and_its_metrics(demo_dir: Path, tmp_p
     out = tmp_path / "run"
     assert train(demo_dir, "--out", out, "--config", config_file(tmp_path), "--seed", "3") == 0
     _, record = checkpoint.load(out)
-    assert (record.finished, record.step, record.config.seed, record.config.input_size) == (True, 4, 3, 64)
+    assert (record.finished, record.step, record.config.seed, record.config.input_size) == (True, 4, 3, 128)
     assert len(record.learned) + len(record.held_out) == 24
     assert not set(record.learned) & set(record.held_out)
     with open(out / "metrics.csv", newline="") as file:
@@ -55,7 +55,7 @@ def test_a_killed_run_resumes_to_the_very_same_model(demo_dir: Path, tmp_path: P
     assert train(demo_dir, "--out", tmp_path / "killed", "--config", config) == 0
     straight, resumed = checkpoint.load(tmp_path / "straight")[1], checkpoint.load(tmp_path / "killed")[1]
     assert resumed.weights_sha256 == straight.weights_sha256
-    for name in ("metrics.csv", checkpoint.SAMPLE):
+    for name in ("metrics.csv", checkpoint.FEATURES):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes()
 
 
@@ -107,7 +107,7 @@ def test_a_kill_while_saving_leaves_a_whole_checkpoint(
     [
         ({"stpes": 3}, "unknown key `stpes`; did you mean `steps`?"),
         ({"steps": "many"}, "`steps`"),
-        ({"input_size": 100}, "multiple of 64"),
+        ({"input_size": 100}, "multiple of 128"),
         ({"feature_rate": 0.0}, "greater than 0"),
     ],
 )
