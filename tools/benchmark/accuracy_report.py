@@ -92,7 +92,7 @@ class AccuracyReport:
                 if defect != ALL:
                     values = (f"{auroc[label]:.4f}" for label in FIGURES.values())
                     count = accuracy.images[defect]
-                    table.add_row(f"  {defect}", str(count), *values, "", f"{accuracy.misses[defect]} of {count}", *[""] * 6)
+                    table.add_row(f"· {defect}", str(count), *values, "", f"{accuracy.misses[defect]} of {count}", *[""] * 6)
             table.add_section()
         mean = self.mean()
         table.add_row("mean", "", *_cells(mean, _percent(mean["false_reject_rate"]), _percent(mean["miss_rate"])), style="bold")

@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from rich.progress import Progress
 from rich.table import Table
 
+from edge.bundle import file_sha256
 from edge.errors import ImageError
 from edge.image_file import read_image
 from tools.benchmark.accuracy import ALL, Accuracy, measure_accuracy
@@ -22,17 +23,22 @@ from tools.benchmark.trained_set import Settings, TrainedSet, train_set
 NAME = "robustness"
 NOTES = """\
 Contamination: that many training images, 5 % of them, are replaced by defective ones drawn from test/, for training and calibration
-alike; clean and contaminated are both scored on test/ without those. Rejected and missed: at the calibrated threshold.
+alike: the split by content hash lets the training learn from some and holds the others out for the threshold. Clean and
+contaminated are both scored on test/ without those. Rejected and missed: at the calibrated threshold.
 Disturbed: good test images at the threshold of the clean calibration. Brightness and shift (border replicated) are of the
 camera's picture; the blur is Gaussian with a sigma of 1 pixel at 256×256. The mean is over sets, each counting once."""
 
 
 @dataclass(frozen=True)
 class SetRobustness:
-    """One set. clean, contaminated: of the same images. false_rejects: disturbance → how many of ``good`` are rejected."""
+    """One set. clean, contaminated: of the same images. false_rejects: disturbance → how many of ``good`` are rejected.
+
+    added: the defective images, relative to the set, of which ``learned`` were trained on and the rest held out to calibrate.
+    """
 
     name: str
     added: list[str]
+    learned: int
     clean: Accuracy
     contaminated: Accuracy
     false_rejects: dict[str, int]
@@ -43,6 +49,7 @@ class SetRobustness:
         return {
             "contamination": {
                 "added": self.added,
+                "learned": self.learned,
                 "clean": self.clean.to_json(),
                 "contaminated": self.contaminated.to_json(),
             },
@@ -89,13 +96,13 @@ class Robustness:
     def _contamination(self) -> Table:
         table = Table(title="5 % of the training images are defective")
         kinds = ("clean", "contaminated")
-        headings = ("set", "bad ones", "AUROC L\nclean", "AUROC L\ncontaminated", "change")
+        headings = ("set", "bad ones", "learned", "AUROC L\nclean", "AUROC L\ncontaminated", "change")
         for heading in (*headings, *(f"rejected\n{kind}" for kind in kinds), *(f"missed\n{kind}" for kind in kinds)):
             table.add_column(heading, justify="left" if heading == "set" else "right")
         for one in self.sets:
             both = one.clean, one.contaminated
             table.add_row(
-                one.name, str(len(one.added)), *_aurocs([one.clean], [one.contaminated]),
+                one.name, str(len(one.added)), str(one.learned), *_aurocs([one.clean], [one.contaminated]),
                 *(f"{accuracy.false_rejects} of {accuracy.good}" for accuracy in both),
                 *(f"{accuracy.misses[ALL]} of {accuracy.images[ALL]}" for accuracy in both),
             )  # fmt: skip
@@ -105,7 +112,7 @@ class Robustness:
             *(np.mean([accuracy.miss_rate for accuracy in group]) for group in (clean, contaminated)),
         )
         table.add_section()
-        table.add_row("mean", "", *_aurocs(clean, contaminated), *(f"{rate:.1%}" for rate in rates), style="bold")
+        table.add_row("mean", "", "", *_aurocs(clean, contaminated), *(f"{rate:.1%}" for rate in rates), style="bold")
         return table
 
     def _disturbed(self) -> Table:
@@ -161,7 +168,8 @@ def _measure(
                     rejects[name] += scores.score >= slot.record.threshold
                     step()
     added = [str(path.relative_to(labelled.folder)) for path in contamination.added]
-    return SetRobustness(labelled.name, added, before, after, rejects, len(good))
+    learned = {file_sha256(path) for path in contamination.added} & set(contaminated.bundle.manifest.learned_images)
+    return SetRobustness(labelled.name, added, len(learned), before, after, rejects, len(good))
 
 
 def _mean_auroc(group: list[Accuracy]) -> float:
