@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -107,7 +108,7 @@ def measure_sets(sets: list[LabelledSet], out: Path, settings: Settings, console
     """Train and measure each of ``sets`` in a folder of its name in ``out``; the report is written after each."""
     done: list[SetAccuracy] = []
     for number, labelled in enumerate(sets, 1):
-        console.rule(f"{number} of {len(sets)} · {labelled.name}")
+        console.rule(f"{number} of {len(sets)} · {escape(labelled.name)}")
         trained = train_set(labelled.folder, out / labelled.name, settings, console)
         with trained.opened() as (engine, view, slot), Progress(console=console, transient=True) as bars:
             task = bars.add_task("test images", total=len(labelled))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console, Group
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -133,9 +134,9 @@ def measure_robustness(sets: list[LabelledSet], out: Path, settings: Settings, c
     plans = [(labelled, contaminate(labelled)) for labelled in sets]
     for number, (labelled, contamination) in enumerate(plans, 1):
         folder = out / labelled.name
-        console.rule(f"{number} of {len(sets)} · {labelled.name}")
+        console.rule(f"{number} of {len(sets)} · {escape(labelled.name)}")
         clean = train_set(labelled.folder, folder, settings, console)
-        console.rule(f"{number} of {len(sets)} · {labelled.name}, contaminated")
+        console.rule(f"{number} of {len(sets)} · {escape(labelled.name)}, contaminated")
         images = folder / "contaminated" / "images"
         contamination.write(images)
         contaminated = train_set(images, folder / "contaminated", settings, console)
