@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calibration.cli import main as calibrate
 from tools.benchmark.auroc import auroc
 from tools.benchmark.cli import main
 
@@ -44,7 +46,55 @@ def test_accuracy_as_json_and_table(
     assert result["images"] == {"square": 4, "all defects": 4}
     assert result["misses"]["all defects"] == 0
     assert result["good"] == 6
+    assert (result["pixel_auroc"], result["pro"], result["masks"]) == (None, None, 0)
     assert "square" in err
+
+
+@pytest.fixture
+def write_masks(labelled: Path) -> Callable[..., Path]:
+    """``write_masks(size=96)`` writes the true masks of the set's defects, size×size pixels, but for the last one."""
+
+    def write(size: int = 96) -> Path:
+        truth = labelled / "ground_truth" / "square"
+        truth.mkdir(parents=True)
+        mask = np.zeros((size, size), np.uint8)
+        mask[30:50, 40:60] = 255
+        for name in ("000.png", "001_mask.png", "002.png"):
+            assert cv2.imwrite(str(truth / name), mask)
+        return labelled
+
+    return write
+
+
+def test_pixel_figures_where_there_are_masks(
+    calibrated_dir: Path, write_masks: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = str(write_masks())
+    assert main(["accuracy", "--bundle", str(calibrated_dir), "--data", data]) == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert result["masks"] == 3
+    assert result["pixel_auroc"] > 0.95
+    assert result["pro"] > 0.8
+    assert "on 3 masks" in " ".join(err.split())
+
+
+def test_masks_follow_the_region_of_the_station(
+    bundle_dir: Path, normal_dir: Path, tmp_path: Path, write_masks: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    station = tmp_path / "station.yaml"
+    station.write_text("region: {x: 32, y: 16, width: 64, height: 64}", encoding="utf-8")
+    common = ["--bundle", str(bundle_dir), "--station", str(station)]
+    assert calibrate([str(normal_dir), *common]) == 0
+    assert main(["accuracy", *common, "--data", str(write_masks())]) == 0
+    assert json.loads(capsys.readouterr().out)["pixel_auroc"] > 0.95
+
+
+def test_a_mask_of_another_size_is_told(
+    calibrated_dir: Path, write_masks: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["accuracy", "--bundle", str(calibrated_dir), "--data", str(write_masks(64))]) == 2
+    assert "expected a mask of 96×96 pixels" in capsys.readouterr().err
 
 
 def test_latency_as_json(calibrated_dir: Path, labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:

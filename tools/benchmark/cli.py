@@ -1,4 +1,7 @@
-"""edge-bench: accuracy and latency of a calibrated bundle, as a table for people (stderr) and JSON (stdout)."""
+"""edge-bench: accuracy, robustness and latency, as a table for people (stderr) and JSON (stdout).
+
+With --out, sets are trained, exported and calibrated here; without it, a calibrated bundle is measured.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress
@@ -20,10 +24,20 @@ from edge.flags import add_engine_flags, whole_number
 from edge.locations import bundle_path, state_path, station_path
 from edge.station_config import load_station
 from edge.station_view import station_view
+from edge.strict_yaml import load_yaml, parse
 from tools.benchmark.accuracy import Accuracy, measure_accuracy
+from tools.benchmark.labelled_set import find_labelled_sets, open_labelled_set
 from tools.benchmark.latency import Latency, measure_latency
+from tools.benchmark.report_files import require_folder
+from trainer.train_config import TrainConfig
+
+if TYPE_CHECKING:
+    from tools.benchmark.accuracy_report import AccuracyReport
+    from tools.benchmark.robustness import Robustness
 
 DATA_VARIABLE = "EDGE_INSPECT_DATA"
+FILE_WIDTH = 150
+"""Columns of a table that goes to a file, where nobody's terminal sets them."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,13 +45,17 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console(stderr=True)
     with reported("edge-bench", console) as outcome:
-        result = _measure(options, console)
-        console.print(result.table())
+        result = _measure_sets(options, console) if getattr(options, "out", None) else _measure_bundle(options, console)
+        if not console.is_terminal:
+            console = Console(stderr=True, width=max(console.width, FILE_WIDTH))
+        console.print(result.table(), markup=False, highlight=False)
         print(json.dumps(result.to_json()))
     return outcome.code
 
 
-def _measure(options: argparse.Namespace, console: Console) -> Accuracy | Latency:
+def _measure_bundle(options: argparse.Namespace, console: Console) -> Accuracy | Latency:
+    if getattr(options, "config", None):
+        raise ConfigError("--config is for sets that are trained here; give --out DIR too, or leave it out")
     bundle = open_bundle(bundle_path(options.bundle))
     view = station_view(load_station(station_path(options.station)), bundle.manifest.graph)
     with open_engine(bundle, options.precision, options.threads) as engine:
@@ -46,10 +64,25 @@ def _measure(options: argparse.Namespace, console: Console) -> Accuracy | Latenc
         if options.what == "latency":
             images = options.images or _data(options) / "test" / "good"
             return measure_latency(engine, view, slot, images, options.frames)
-        data = _data(options)
+        labelled = open_labelled_set(_data(options))
         with Progress(console=console, transient=True) as bars:
-            task = bars.add_task("images", total=None)
-            return measure_accuracy(engine, view, slot, data, lambda: bars.advance(task))
+            task = bars.add_task("images", total=len(labelled))
+            return measure_accuracy(engine, view, slot, labelled, lambda: bars.advance(task))
+
+
+def _measure_sets(options: argparse.Namespace, console: Console) -> AccuracyReport | Robustness:
+    for flag in ("bundle", "state"):
+        if getattr(options, flag):
+            raise ConfigError(f"--{flag} and --out: with --out, bundles are made there; leave one of them out")
+    sets = find_labelled_sets(_data(options))
+    content = load_yaml(options.config) if options.config else {}
+    config = parse(TrainConfig, content, str(options.config))
+    require_folder(options.out)
+    from tools.benchmark import accuracy_report, robustness, trained_set  # torch takes seconds; a wrong flag needs none of it
+
+    settings = trained_set.Settings(config, options.station, options.precision, options.threads)
+    measure = accuracy_report.measure_sets if options.what == "accuracy" else robustness.measure_robustness
+    return measure(sets, options.out, settings, console)
 
 
 def _data(options: argparse.Namespace) -> Path:
@@ -62,10 +95,18 @@ def _data(options: argparse.Namespace) -> Path:
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     add_engine_flags(common)
-    common.add_argument("--data", type=Path, help=f"folder with test/good and test/<defect>; default: {DATA_VARIABLE}")
+    common.add_argument(
+        "--data", type=Path, help=f"a set, or with --out a folder of sets, in MVTec's layout; default: {DATA_VARIABLE}"
+    )
+    training = argparse.ArgumentParser(add_help=False)
+    training.add_argument("--config", type=Path, help="YAML of training options, as edge-train takes it; default: the defaults")
+    out_help = "train, export and calibrate each set in this folder, and write the report there; a finished training is kept"
     parser = argparse.ArgumentParser("edge-bench", description=__doc__)
     kinds = parser.add_subparsers(dest="what", required=True)
-    kinds.add_parser("accuracy", parents=[common], help="AUROC, false rejects and misses on a labelled set")
+    accuracy = kinds.add_parser("accuracy", parents=[common, training], help="AUROC, false rejects, misses and pixel figures")
+    accuracy.add_argument("--out", type=Path, help=out_help + "; without it, --bundle is measured")
+    robustness = kinds.add_parser("robustness", parents=[common, training], help="with bad training images, and disturbed pictures")
+    robustness.add_argument("--out", type=Path, required=True, help=out_help)
     latency = kinds.add_parser("latency", parents=[common], help="p50 and p99 of each stage, peak memory")
     latency.add_argument("--images", type=Path, help="folder of images to inspect; default: test/good of the data")
     latency.add_argument("--frames", type=whole_number(1), default=300, help="frames to count (default: %(default)s)")
