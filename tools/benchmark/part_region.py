@@ -52,15 +52,6 @@ def parts(image: Image) -> list[Mask]:
     return [np.asarray(labels == 1 + index) for index in np.flatnonzero(areas >= SEVERAL * areas.max())]
 
 
-def random_box(shape: tuple[int, ...], random: Random) -> Mask:
-    """Bool H×W: a box of 30 to 45 % of each side, for images in which no part stands out."""
-    high, wide = (int(side * random.uniform(0.3, 0.45)) for side in shape[:2])
-    top, left = int(random.integers(shape[0] - high)), int(random.integers(shape[1] - wide))
-    box = np.zeros(shape[:2], bool)
-    box[top : top + high, left : left + wide] = True
-    return box
-
-
 def one_side(part: Mask, random: Random) -> Mask:
     """A quarter to a half of ``part``, beyond a straight line across it."""
     rows, columns = np.nonzero(part)
@@ -87,7 +78,7 @@ def moved(image: Image, down: int, right: int, border: int = cv2.BORDER_CONSTANT
 
 def moved_mask(mask: Mask, down: int, right: int) -> Mask:
     """``mask`` moved by whole pixels; False comes in."""
-    return moved(mask.astype(np.uint8), down, right).astype(bool)
+    return np.asarray(moved(np.asarray(mask, np.uint8), down, right) > 0)
 
 
 def filled(image: Image, region: Mask, occupied: Mask, random: Random) -> Image:
@@ -95,8 +86,9 @@ def filled(image: Image, region: Mask, occupied: Mask, random: Random) -> Image:
 
     occupied: where ground must not be taken from. A region for which no ground is large enough is halved until it fits.
     """
-    out, occupied = image.copy(), occupied | region
-    _fill(image, out, region, occupied, ~occupied, random)
+    out: Image = np.array(image)
+    taken: Mask = np.logical_or(occupied, region)
+    _fill(image, out, region, taken, ~taken, random)
     return out
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.frame import Image
-from tools.benchmark.part_region import filled, foreground, grown, moved, moved_mask, one_side, parts, random_box
+from tools.benchmark.part_region import filled, foreground, grown, moved, moved_mask, one_side, parts
 
 Random = np.random.Generator
 Alpha = NDArray[np.float32]
@@ -51,7 +51,10 @@ def local_anomaly(image: Image, name: str, seed: int, donor: Image | None = None
 
 
 def global_anomaly(image: Image, name: str, seed: int) -> Image:
-    """``image`` (uint8 H×W×3, BGR) with the anomaly ``name`` of GLOBAL, same shape and type."""
+    """``image`` (uint8 H×W×3, BGR) with the anomaly ``name`` of GLOBAL, same shape and type.
+
+    It may be like the original: a mirrored part that is symmetric, or one removed where none is to be seen.
+    """
     return np.ascontiguousarray(GLOBAL[name](image, _stream(image, seed, name)))
 
 
@@ -173,18 +176,19 @@ def _swapped(image: Image, random: Random) -> Image:
 
 
 def _removed(image: Image, random: Random) -> Image:
-    """One part of several, or a side of a single one, is not there; with its shadow, but nothing of what stays."""
+    """One part of several, or a side of a single one, is not there; with its shadow, but nothing of what stays.
+
+    Where no part is to be seen, nothing is changed.
+    """
     found = parts(image)
-    whole = np.logical_or.reduce(found) if found else np.zeros(image.shape[:2], bool)
     if not found:
-        region = random_box(image.shape, random)
-    else:
-        region = found[int(random.integers(len(found)))]
-        region = one_side(region, random) if len(found) == 1 else region
+        return image
+    region = found[int(random.integers(len(found)))]
+    region = one_side(region, random) if len(found) == 1 else region
+    stays = np.logical_or.reduce(found) & ~region
     side = min(image.shape[:2])
-    occupied = grown(whole, round(0.02 * side))
-    region = grown(region, max(1, round(0.06 * side))) & ~(whole & ~region)
-    return filled(image, region, occupied, random)
+    region = grown(region, max(1, round(0.06 * side))) & ~stays
+    return filled(image, region, grown(foreground(image), max(1, round(0.02 * side))), random)
 
 
 def _mirrored(image: Image, random: Random) -> Image:
@@ -192,11 +196,15 @@ def _mirrored(image: Image, random: Random) -> Image:
 
 
 def _doubled(image: Image, random: Random) -> Image:
-    """The part once more, behind itself and ≥ 15 % of a side away: its outline stays whole, and most of it is seen."""
+    """The part once more, behind itself and ≥ 15 % of a side away: its outline stays whole, and most of it is seen.
+
+    Where no part is to be seen, nothing is changed.
+    """
     height, width = image.shape[:2]
     found = parts(image)
-    region = found[int(random.integers(len(found)))] if found else random_box(image.shape, random)
-    front = np.logical_or.reduce(found) if found else np.zeros((height, width), bool)
+    if not found:
+        return image
+    region, front = found[int(random.integers(len(found)))], np.logical_or.reduce(found)
     best, best_free = (0, 0), -1
     for _ in range(TRIES):
         down, right = (round(side * random.uniform(-0.6, 0.6)) for side in (height, width))
