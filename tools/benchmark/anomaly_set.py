@@ -1,4 +1,4 @@
-"""The images of one set, sorted into good, local and global ones: the set's own, and synthetic ones made from its good test images."""
+"""The images of one set, sorted into good, local and global: its own, and synthetic ones made from its good test images."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ SYNTHETIC_EACH = 60
 """Synthetic anomalies of each kind in a set, the same for every seed of training."""
 SYNTHETIC_SEED = 0
 MAXIMUM_BAD_SHARE = 0.1
-COARSE = 32
+COARSE = 16
 """Side, in cells, at which images are compared for being alike."""
-LEAST_DIFFERENCE = 4.0
-"""Grey levels by which a cell must differ to count as changed."""
+LARGEST_SHARE = 0.05
+USUAL = 0.75
+"""Of all pairs of good images this share differs less than what counts as more than usual."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def load_anomaly_set(folder: Path, size: int, limit: int | None, progress: Calla
         chosen = sorted(paths, key=lambda one: one[1])[:limit]
         images += [LabelledImage(kind, path.parent.name, -1, preprocess(read_image(path).image, size, size)) for path, _ in chosen]
     left_out: Counter[str] = Counter()
-    coarse = np.stack([_coarse(image) for image in originals])
+    usual = usual_difference(originals)
     for number in range(min(SYNTHETIC_EACH, limit or SYNTHETIC_EACH)):
         base = number % len(originals)
         turn = number // len(originals)
@@ -88,7 +89,7 @@ def load_anomaly_set(folder: Path, size: int, limit: int | None, progress: Calla
         images.append(LabelledImage("local", SYNTHETIC + name, base, preprocess(local, size, size)))
         name = list(GLOBAL)[(number + turn) % len(GLOBAL)]
         changed = global_anomaly(originals[base], name, SYNTHETIC_SEED + turn)
-        if like_a_good_one(_coarse(changed), base, coarse):
+        if difference(changed, originals[base]) <= usual:  # it may be a good part as well
             left_out[name] += 1
         else:
             images.append(LabelledImage("global", SYNTHETIC + name, base, preprocess(changed, size, size)))
@@ -96,25 +97,26 @@ def load_anomaly_set(folder: Path, size: int, limit: int | None, progress: Calla
     return AnomalySet(folder.name, images, dict(sorted(left_out.items())))
 
 
-def like_a_good_one(changed: NDArray[np.float32], base: int, good: NDArray[np.float32]) -> bool:
-    """Whether ``changed`` differs from its original no more than the other good images do.
+def difference(first: Image, second: Image) -> float:
+    """How far two images are apart where they are most: the mean of the largest 5 % of 16×16 cells, grey levels."""
+    return float(_apart(_coarse(first) - _coarse(second)))
 
-    changed: coarse h×w×3; good: n×h×w×3, ``base`` the original among them. Only the cells that changed count, and there the
-    median over the other good images is what is usual.
-    """
-    difference = np.abs(changed - good[base]).mean(axis=2)
-    cells = difference >= LEAST_DIFFERENCE
-    if not cells.any():
-        return True
-    others = np.delete(good, base, axis=0)
-    if not len(others):
-        return False
-    usual = float(np.median(np.abs(others - good[base]).mean(axis=3)[:, cells].mean(axis=1)))
-    return bool(float(difference[cells].mean()) <= usual)
+
+def usual_difference(good: list[Image]) -> float:
+    """What three quarters of all pairs of ``good`` stay below; 0 for a single image."""
+    coarse = np.stack([_coarse(image) for image in good])
+    pairs = [_apart(coarse[index + 1 :] - one) for index, one in enumerate(coarse[:-1])]
+    return float(np.quantile(np.concatenate(pairs), USUAL)) if pairs else 0.0
 
 
 def _coarse(image: Image) -> NDArray[np.float32]:
     return preprocess(image, COARSE, COARSE).astype(np.float32)
+
+
+def _apart(change: NDArray[np.float32]) -> NDArray[np.float32]:
+    """…×16×16×3 to …"""
+    cells = np.sort(np.abs(change).mean(axis=-1).reshape(*change.shape[:-3], -1), axis=-1)
+    return np.asarray(cells[..., -round(LARGEST_SHARE * cells.shape[-1]) :].mean(axis=-1))
 
 
 def _survey(folder: Path) -> list[tuple[Path, str]]:

@@ -1,4 +1,4 @@
-"""edge-bench: accuracy and latency of a calibrated bundle, as a table for people (stderr) and JSON (stdout)."""
+"""edge-bench: accuracy and latency of a calibrated bundle, and what the method claims; a table (stderr) and JSON (stdout)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress
@@ -23,6 +24,9 @@ from edge.station_view import station_view
 from tools.benchmark.accuracy import Accuracy, measure_accuracy
 from tools.benchmark.latency import Latency, measure_latency
 
+if TYPE_CHECKING:
+    from tools.benchmark.complementarity import Complementarity
+
 DATA_VARIABLE = "EDGE_INSPECT_DATA"
 
 
@@ -31,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console(stderr=True)
     with reported("edge-bench", console) as outcome:
-        result = _measure(options, console)
+        result = _complementarity(options, console) if options.what == "complementarity" else _measure(options, console)
         console.print(result.table())
         print(json.dumps(result.to_json()))
     return outcome.code
@@ -52,6 +56,15 @@ def _measure(options: argparse.Namespace, console: Console) -> Accuracy | Latenc
             return measure_accuracy(engine, view, slot, data, lambda: bars.advance(task))
 
 
+def _complementarity(options: argparse.Namespace, console: Console) -> Complementarity:
+    from tools.benchmark.complementarity import measure_complementarity  # torch takes seconds, and latency must not see it
+
+    regularisers = options.regularisers.split(",")
+    sets = options.sets.split(",") if options.sets else None
+    data = _data(options)
+    return measure_complementarity(data, options.out, options.seeds, regularisers, sets, options.steps, options.limit, console)
+
+
 def _data(options: argparse.Namespace) -> Path:
     value = options.data or os.environ.get(DATA_VARIABLE)
     if not value:
@@ -69,6 +82,14 @@ def _parser() -> argparse.ArgumentParser:
     latency = kinds.add_parser("latency", parents=[common], help="p50 and p99 of each stage, peak memory")
     latency.add_argument("--images", type=Path, help="folder of images to inspect; default: test/good of the data")
     latency.add_argument("--frames", type=whole_number(1), default=300, help="frames to count (default: %(default)s)")
+    both = kinds.add_parser("complementarity", help="whether L1 and L2 cover for each other, over sets, seeds and regularisers")
+    both.add_argument("--data", type=Path, help=f"folder of sets, each with train/good and test/…; default: {DATA_VARIABLE}")
+    both.add_argument("--out", type=Path, required=True, help="folder for the report; a trial that it holds is not run again")
+    both.add_argument("--seeds", type=whole_number(1, 1000), default=5, help="trainings of each (default: %(default)s)")
+    both.add_argument("--regularisers", default="projection,none", help="of the decoder, by commas (default: %(default)s)")
+    both.add_argument("--sets", help="names of sets, by commas; default: all")
+    both.add_argument("--steps", type=whole_number(1, 1_000_000), help="training steps; default: the trainer's")
+    both.add_argument("--limit", type=whole_number(5), help="most images of each kind and source; default: all, and 60 synthetic")
     return parser
 
 

@@ -37,9 +37,7 @@ class Estimate:
 
 def mean_of(estimates: Sequence[Estimate]) -> Estimate:
     """The mean of figures, draw by draw; at least one."""
-    return Estimate(
-        float(np.mean([one.value for one in estimates])), np.asarray(np.mean([one.draws for one in estimates], axis=0))
-    )
+    return Estimate(float(np.mean([one.value for one in estimates])), np.asarray(np.mean([one.draws for one in estimates], axis=0)))
 
 
 @dataclass(frozen=True)

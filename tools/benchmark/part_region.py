@@ -16,7 +16,7 @@ LEAST_CONTRAST = 20
 """Grey levels between part and ground; below that there is no telling them apart."""
 LEAST_SEPARATION = 0.8
 """Share of the difference's variance that lies between part and ground; a texture without a part has less."""
-TRIES = 120
+TRIES = 60
 SMALLEST_PIECE = 8
 SEVERAL = 0.25
 """Components of at least this share of the largest count as parts of their own."""
@@ -100,10 +100,9 @@ def _fill(image: Image, out: Image, region: Mask, occupied: Mask, known: Mask, r
     near = np.nonzero(grown(region, 2) & known)
     best, best_cost = None, np.inf
     for _ in range(TRIES):
-        down, across = int(random.integers(-bottom, height - top)), int(random.integers(-right, width - left))
+        down = int(random.integers(bottom - height + 1, top + 1))
+        across = int(random.integers(right - width + 1, left + 1))
         from_rows, from_columns = rows - down, columns - across
-        if from_rows.min() < 0 or from_columns.min() < 0 or from_rows.max() >= height or from_columns.max() >= width:
-            continue
         if occupied[from_rows, from_columns].any():
             continue
         from_near = (near[0] - down).clip(0, height - 1), (near[1] - across).clip(0, width - 1)

@@ -1,0 +1,166 @@
+"""One trial of the complementarity experiment: train with one seed and regulariser on one set, score its images by L1, L2, L."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+
+from calibration.center import MAXIMUM_CANDIDATES, derive_center, sample_positions
+from calibration.term_weights import term_weights
+from edge.errors import ConfigError, ImageError, InputError
+from edge.frame import Image
+from edge.image_file import read_image
+from edge.preprocess import preprocess
+from edge.strict_yaml import StrictModel, parse
+from tools.benchmark.anomaly_set import AnomalySet, Kind
+from tools.inspection_graph import InspectionGraph
+from trainer.dataset import NormalImages
+from trainer.model import Model
+from trainer.train_config import TrainConfig
+from trainer.train_loop import Cache, TrainLoop, cache_features
+
+NONE = "none"
+REGULARISERS = ("projection", NONE)
+"""What the trainer knows; ``none`` leaves the decoder's gradient free."""
+
+
+def train_config(seed: int, regulariser: str, steps: int | None) -> TrainConfig:
+    """The trainer's defaults but for these; raises ConfigError."""
+    if regulariser not in REGULARISERS:
+        raise ConfigError(f"--regularisers: expected some of {', '.join(REGULARISERS)}, got {regulariser!r}; correct it")
+    content = {"seed": seed, "regularise": regulariser != NONE}
+    return parse(TrainConfig, content if steps is None else content | {"steps": steps}, "flags")
+
+
+class Trial(StrictModel):
+    """A finished trial, as kept on disk. One entry an image in kinds, sources, bases (see LabelledImage) and both scores.
+
+    fingerprint: of the options and of every pixel that went in. smoothness: see TrainLoop. L = λ1·L1 + λ2·L2, with λ1 and λ2 by the
+    spread rule from the held-out normal images.
+    """
+
+    set_name: str
+    seed: int
+    regulariser: str
+    fingerprint: str
+    smoothness: float
+    seconds: float
+    feature_weight: float
+    reconstruction_weight: float
+    left_out: dict[str, int]
+    kinds: list[Kind]
+    sources: list[str]
+    bases: list[int]
+    feature_scores: list[float]
+    reconstruction_scores: list[float]
+
+    def scores(self) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+        """L1, L2 and L of every image."""
+        first, second = np.array(self.feature_scores), np.array(self.reconstruction_scores)
+        return {"L1": first, "L2": second, "L": self.feature_weight * first + self.reconstruction_weight * second}
+
+
+def trial_path(out: Path, set_name: str, seed: int, regulariser: str) -> Path:
+    """Where a trial is kept."""
+    return out / "trials" / f"{set_name}.{regulariser}.{seed}.json"
+
+
+def load_trial(path: Path, fingerprint: str) -> Trial | None:
+    """The trial kept at ``path``, None where there is none; raises InputError where it is of other options or images."""
+    if not path.is_file():
+        return None
+    try:
+        trial = Trial.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise InputError(f"{path}: expected a finished trial, cannot read it; remove the file") from error
+    if trial.fingerprint != fingerprint:
+        raise InputError(f"{path}: is of other options or other images; choose another --out, or remove it")
+    return trial
+
+
+@dataclass
+class Material:
+    """What the trials of one set share: the images to learn from, those held out for λ, and those to score."""
+
+    normal: NormalImages
+    anomalies: AnomalySet
+    held_out: list[Image]
+
+    @classmethod
+    def of(cls, normal: NormalImages, anomalies: AnomalySet, size: int) -> Material:
+        """Reads the held-out images at ``size`` pixels; raises ImageError."""
+        return cls(normal, anomalies, [preprocess(read_image(path).image, size, size) for path, _ in normal.held_out])
+
+    def fingerprint(self, config: TrainConfig) -> str:
+        """sha256 of ``config``, of the files to learn from and of the pixels to score."""
+        digest = hashlib.sha256(json.dumps(config.model_dump(), sort_keys=True).encode())
+        for _, name in [*self.normal.learned, *self.normal.held_out]:
+            digest.update(name.encode())
+        for one in self.anomalies.images:
+            digest.update(f"{one.kind} {one.source} {one.base}".encode() + one.picture.tobytes())
+        return digest.hexdigest()
+
+    def features(self, config: TrainConfig, progress: Callable[[], None]) -> Cache:
+        """The trunk's features of the images to learn from: the same for every regulariser of one seed."""
+        return cache_features(_initial(config), [path for path, _ in self.normal.learned], lambda _: progress())
+
+
+def run_trial(material: Material, cache: Cache, config: TrainConfig, regulariser: str, progress: Callable[[], None]) -> Trial:
+    """Train on ``cache`` and score; ``progress`` is called after each step and each scored image. Raises CollapseError."""
+    started = time.monotonic()
+    model = _initial(config)
+    loop = TrainLoop(model, cache)
+    while loop.step < config.steps:
+        loop.one_step()
+        progress()
+    graph = InspectionGraph(model).eval()
+    each = max(1, MAXIMUM_CANDIDATES // len(cache.feature))
+    with torch.no_grad():
+        rows = [
+            sample_positions(model.encoder(one[None].float())[0].numpy(), each, index) for index, one in enumerate(cache.feature)
+        ]
+        tensors = derive_center(np.concatenate(rows), graph.shape())
+
+        def score(picture: Image) -> tuple[float, float]:
+            result = graph(*graph.arguments(torch.from_numpy(picture)[None], tensors))
+            progress()
+            return float(result[0]), float(result[1])
+
+        normal = np.array([score(picture) for picture in material.held_out], np.float32)
+        scores = [score(one.picture) for one in material.anomalies.images]
+    if not np.isfinite(scores).all() or not np.isfinite(normal).all():
+        raise ImageError(f"{material.anomalies.name}, seed {config.seed}, {regulariser}: a score is not finite; train otherwise")
+    feature_weight, reconstruction_weight = term_weights(normal[:, 0], normal[:, 1])
+    images = material.anomalies.images
+    return Trial(
+        set_name=material.anomalies.name,
+        seed=config.seed,
+        regulariser=regulariser,
+        fingerprint=material.fingerprint(config),
+        smoothness=loop.smoothness(),
+        seconds=time.monotonic() - started,
+        feature_weight=feature_weight,
+        reconstruction_weight=reconstruction_weight,
+        left_out=material.anomalies.left_out,
+        kinds=[one.kind for one in images],
+        sources=[one.source for one in images],
+        bases=[one.base for one in images],
+        feature_scores=[first for first, _ in scores],
+        reconstruction_scores=[second for _, second in scores],
+    )
+
+
+def _initial(config: TrainConfig) -> Model:
+    torch.manual_seed(config.seed)
+    torch.use_deterministic_algorithms(True)
+    model = Model(config)
+    model.encoder.trunk.load_imagenet()
+    return model
