@@ -96,7 +96,11 @@ class Material:
 
     @classmethod
     def of(cls, normal: NormalImages, anomalies: AnomalySet, size: int) -> Material:
-        """Reads the held-out images at ``size`` pixels; raises ImageError."""
+        """Reads the held-out images at ``size`` pixels; raises ImageError, also where they are too few for λ."""
+        if len(normal.held_out) < 2:
+            raise ImageError(
+                f"{anomalies.name}: λ needs 2 held-out normal images, there is {len(normal.held_out)}; leave it out by --sets"
+            )
         return cls(normal, anomalies, [preprocess(read_image(path).image, size, size) for path, _ in normal.held_out])
 
     def fingerprint(self, config: TrainConfig) -> str:

@@ -21,8 +21,9 @@ Answer = Literal["yes", "no", "tie"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """One claim, a part of ``target``. low, high: 95 % interval of the difference. settled: the whole interval lies on the answer's side.
+    """One claim, a part of ``target``. low, high: 95 % interval of the difference.
 
+    settled: the whole interval lies on the answer's side.
     sets: name → difference there. tie: both are at the ceiling of 1, where nothing can be better.
     """
 
