@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 
 from tools.benchmark.anomaly_set import AnomalySet, difference, find_sets, load_anomaly_set, usual_difference
 from tools.benchmark.cli import main
-from tools.benchmark.complementarity_figures import figures_of
+from tools.benchmark.complementarity_figures import by_source, figures_of
 from tools.benchmark.complementarity_report import plot, report
 from tools.benchmark.complementarity_trial import Trial, train_config
 from tools.benchmark.complementarity_verdict import ABOVE, NEAR, SMOOTH, above, answers, near, verdicts
@@ -56,7 +56,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def trial(regulariser: str, seed: int, first: list[float], second: list[float], name: str = "a") -> Trial:
     """Two kinds of five real images each and five good ones; λ = 1."""
     return Trial(
-        set_name=name, seed=seed, regulariser=regulariser, fingerprint="", smoothness=1.0, seconds=0.0, feature_weight=1.0,
+        set_name=name, seed=seed, regulariser=regulariser, fingerprint="", code="", smoothness=1.0, seconds=0.0, feature_weight=1.0,
         reconstruction_weight=1.0, left_out={}, kinds=["good"] * 5 + ["local"] * 5 + ["global"] * 5,
         sources=["good"] * 5 + ["x"] * 10, bases=[0, 1, 2, 3, 4] + [-1] * 10, feature_scores=first, reconstruction_scores=second,
     )  # fmt: skip
@@ -88,6 +88,7 @@ def test_seeds_and_sets_are_averaged_and_regularisers_compared() -> None:
     figures = figures_of(trials, draws=50)
     assert figures.pooled["none"]["local"]["L"].value == pytest.approx(0.75)
     assert figures.of_seed["none"]["local"] == [1.0, 0.5]
+    assert by_source(trials, "none")["a/x"] == pytest.approx({"L1": 0.875, "L2": 0.875, "L": 0.875})
     found = {(one.target, one.claim.rpartition(" on ")[2]): one for one in verdicts(figures) if one.regulariser == "projection"}
     assert found[SMOOTH, "local anomalies"].answer == "yes"
     assert found[SMOOTH, "local anomalies"].difference == pytest.approx(0.25)
@@ -188,7 +189,9 @@ def test_the_whole_and_again_without_training(
     before = (tmp_path / "complementarity.md").read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr("tools.benchmark.complementarity.run_trial", None)
+        patch.setattr("tools.benchmark.complementarity.code_hash", lambda: "newer")
         assert main(arguments) == 0
+        assert "2 of 2 trials" in capsys.readouterr().err
     assert (tmp_path / "complementarity.md").read_bytes() == before
     capsys.readouterr()
     assert main([*arguments[:-1], "6"]) == 2

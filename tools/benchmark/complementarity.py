@@ -15,10 +15,11 @@ from rich.text import Text
 
 from edge.durable_files import write_file
 from edge.errors import OutputError
-from tools.benchmark.anomaly_set import SYNTHETIC_EACH, LabelledImage, find_sets, load_anomaly_set
-from tools.benchmark.complementarity_figures import GROUPS, SCORES, Figures, figures_of
-from tools.benchmark.complementarity_report import montage, plot, report
-from tools.benchmark.complementarity_trial import Material, Trial, load_trial, run_trial, train_config, trial_path
+from edge.frame import Image
+from tools.benchmark.anomaly_set import SYNTHETIC_EACH, find_sets, load_anomaly_set
+from tools.benchmark.complementarity_figures import GROUPS, SCORES, Figures, by_source, figures_of
+from tools.benchmark.complementarity_report import examples, montage, plot, report
+from tools.benchmark.complementarity_trial import Material, Trial, code_hash, load_trial, run_trial, train_config, trial_path
 from tools.benchmark.complementarity_verdict import Verdict, answers, verdicts
 from trainer.dataset import find_normal_images
 from trainer.train_config import TrainConfig
@@ -52,6 +53,7 @@ class Complementarity:
                 }
                 for regulariser, of_set in self.figures.of_set.items()
             },
+            "auroc_by_source": {name: by_source(self.trials, name) for name in self.figures.pooled},
             "auroc_of_L_by_seed": self.figures.of_seed,
             "smoothness": {f"{one.set_name}.{one.regulariser}.{one.seed}": one.smoothness for one in self.trials},
             "answers": [[*key, answer] for key, answer in answers(self.verdicts).items()],
@@ -96,7 +98,7 @@ def measure_complementarity(
     except OSError as error:
         raise OutputError(f"{out}: cannot write there: {error.strerror}; choose another --out") from error
     trials: list[Trial] = []
-    shown: dict[str, list[LabelledImage]] = {}
+    shown: list[Image] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bars:
         overall = bars.add_task("trials", total=len(folders) * seeds * len(names))
@@ -104,11 +106,16 @@ def measure_complementarity(
             with _bar(bars, f"{folder.name}: images", min(SYNTHETIC_EACH, limit or SYNTHETIC_EACH)) as step:
                 anomalies = load_anomaly_set(folder, first.input_size, limit, step)
             material = Material.of(find_normal_images(folder, first.max_bad_share), anomalies, first.input_size)
-            shown[folder.name] = anomalies.images
+            shown.append(examples(anomalies.images))
             for row in configs:
                 for trial in _trials_of_seed(material, dict(zip(names, row, strict=True)), out, bars):
                     trials.append(trial)
                     bars.advance(overall)
+    if old := [one for one in trials if one.code != code_hash()]:
+        note = (
+            f"{len(old)} of {len(trials)} trials in {out} are of another version of the program; choose another --out for new ones"
+        )
+        console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
     figures = figures_of(trials)
     result = Complementarity(trials, figures, verdicts(figures))
     write_file(out / "complementarity.json", (json.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n").encode())

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tools.benchmark.anomaly_set import SYNTHETIC
+from tools.benchmark.auroc import auroc
 from tools.benchmark.complementarity_trial import Trial
 from tools.benchmark.paired_bootstrap import DRAWS, Estimate, estimate_auroc, mean_of, resample
 
@@ -74,6 +75,19 @@ def figures_of(trials: list[Trial], draws: int = DRAWS) -> Figures:
         },
         images=images,
     )
+
+
+def by_source(trials: list[Trial], regulariser: str) -> dict[str, dict[str, float]]:
+    """Synthetic anomaly, or set and folder → AUROC of each score, the mean over seeds and sets; to see what each score misses."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for trial in (one for one in trials if one.regulariser == regulariser):
+        kinds, sources = np.array(trial.kinds), np.array(trial.sources)
+        for source in _names(source for source in trial.sources if source != "good"):
+            name = source if source.startswith(SYNTHETIC) else f"{trial.set_name}/{source}"
+            values = found.setdefault(name, {label: [] for label in SCORES})
+            for label, scores in trial.scores().items():
+                values[label].append(auroc(scores[kinds == "good"], scores[(sources == source) & (kinds != "good")]))
+    return {name: {label: float(np.mean(values[label])) for label in SCORES} for name, values in found.items()}
 
 
 def _masks(trial: Trial) -> dict[str, NDArray[np.bool_]]:

@@ -10,8 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from edge.frame import Image
 from tools.benchmark.anomaly_set import SYNTHETIC, LabelledImage
-from tools.benchmark.complementarity_figures import BOTH, GROUPS, KINDS, SCORES, Figures
+from tools.benchmark.complementarity_figures import BOTH, GROUPS, KINDS, SCORES, Figures, by_source
 from tools.benchmark.complementarity_trial import Trial
 from tools.benchmark.complementarity_verdict import Verdict, answers, better
 from tools.benchmark.paired_bootstrap import CONFIDENCE, DRAWS, Estimate
@@ -72,6 +73,9 @@ def report(trials: list[Trial], figures: Figures, verdicts: list[Verdict], confi
             for group in (group for group in (*KINDS, BOTH) if group in by_group):
                 cells = (f"{by_group[group][label].value:.4f}" for label in SCORES)
                 lines.append(f"| {name} | {group} | {figures.images[name][group]} | {' | '.join(cells)} |")
+        lines += ["", "By what is wrong:", "", "| anomaly | L1 | L2 | L |", "|---|---|---|---|"]
+        for name, values in sorted(by_source(trials, regulariser).items()):
+            lines.append(f"| {name} | {' | '.join(f'{values[label]:.4f}' for label in SCORES)} |")
         lines.append("")
     return "\n".join([*lines, *_images_section(trials, figures)])
 
@@ -139,20 +143,21 @@ def plot(trials: list[Trial], figures: Figures) -> bytes:
     return buffer.getvalue()
 
 
-def montage(sets: dict[str, list[LabelledImage]]) -> bytes:
-    """PNG: a row for each set, one synthetic anomaly of every sort beside a good image."""
-    names = [*LOCAL, *GLOBAL]
-    rows = [_labels(["good", *names])]
-    for images in sets.values():
-        of_source = {one.source: one.picture for one in images}
-        pictures = [images[0].picture, *(of_source.get(SYNTHETIC + name) for name in names)]
-        blank = np.full((TILE, TILE, 3), 128, np.uint8)
-        tiles = [blank if one is None else cv2.resize(one, (TILE, TILE), interpolation=cv2.INTER_AREA) for one in pictures]
-        rows.append(np.hstack([np.asarray(tile, np.uint8) for tile in tiles]))
-    return bytes(cv2.imencode(".png", np.vstack(rows))[1])
+def examples(images: list[LabelledImage]) -> Image:
+    """A row of the montage, uint8 160×…×3: a good image of a set, and one synthetic anomaly of every sort, grey where there is none."""
+    of_source = {one.source: one.picture for one in images}
+    pictures = [images[0].picture, *(of_source.get(SYNTHETIC + name) for name in (*LOCAL, *GLOBAL))]
+    blank = np.full((TILE, TILE, 3), 128, np.uint8)
+    tiles = [blank if one is None else cv2.resize(one, (TILE, TILE), interpolation=cv2.INTER_AREA) for one in pictures]
+    return np.hstack([np.asarray(tile, np.uint8) for tile in tiles])
 
 
-def _labels(names: list[str]) -> NDArray[np.uint8]:
+def montage(rows: list[Image]) -> bytes:
+    """PNG of what ``examples`` gave for each set."""
+    return bytes(cv2.imencode(".png", np.vstack([_labels(["good", *LOCAL, *GLOBAL]), *rows]))[1])
+
+
+def _labels(names: list[str]) -> Image:
     strip = np.full((20, TILE * len(names), 3), 255, np.uint8)
     for index, name in enumerate(names):
         cv2.putText(strip, name, (index * TILE + 4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)

@@ -7,12 +7,17 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from pydantic import ValidationError
 
+import calibration.center
+import calibration.term_weights
+import tools.inspection_graph
+import trainer
 from calibration.center import MAXIMUM_CANDIDATES, derive_center, sample_positions
 from calibration.term_weights import term_weights
 from edge.errors import ConfigError, ImageError, InputError
@@ -43,14 +48,15 @@ def train_config(seed: int, regulariser: str, steps: int | None) -> TrainConfig:
 class Trial(StrictModel):
     """A finished trial, as kept on disk. One entry an image in kinds, sources, bases (see LabelledImage) and both scores.
 
-    fingerprint: of the options and of every pixel that went in. smoothness: see TrainLoop. L = λ1·L1 + λ2·L2, with λ1 and λ2 by the
-    spread rule from the held-out normal images.
+    fingerprint: of the options and of every pixel that went in. code: of the program. smoothness: see TrainLoop.
+    L = λ1·L1 + λ2·L2, with λ1 and λ2 by the spread rule from the held-out normal images.
     """
 
     set_name: str
     seed: int
     regulariser: str
     fingerprint: str
+    code: str
     smoothness: float
     seconds: float
     feature_weight: float
@@ -66,6 +72,14 @@ class Trial(StrictModel):
         """L1, L2 and L of every image."""
         first, second = np.array(self.feature_scores), np.array(self.reconstruction_scores)
         return {"L1": first, "L2": second, "L": self.feature_weight * first + self.reconstruction_weight * second}
+
+
+@cache
+def code_hash() -> str:
+    """sha256 of the sources that decide a trial's scores, so that trials of an older model are not taken for those of this one."""
+    files = sorted(Path(trainer.__file__).parent.glob("*.py"))
+    files += [Path(str(module.__file__)) for module in (calibration.center, calibration.term_weights, tools.inspection_graph)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def trial_path(out: Path, set_name: str, seed: int, regulariser: str) -> Path:
@@ -117,19 +131,19 @@ class Material:
         return cache_features(_initial(config), [path for path, _ in self.normal.learned], lambda _: progress())
 
 
-def run_trial(material: Material, cache: Cache, config: TrainConfig, regulariser: str, progress: Callable[[], None]) -> Trial:
-    """Train on ``cache`` and score; ``progress`` is called after each step and each scored image. Raises CollapseError."""
+def run_trial(material: Material, features: Cache, config: TrainConfig, regulariser: str, progress: Callable[[], None]) -> Trial:
+    """Train on ``features`` and score; ``progress`` is called after each step and each scored image. Raises CollapseError."""
     started = time.monotonic()
     model = _initial(config)
-    loop = TrainLoop(model, cache)
+    loop = TrainLoop(model, features)
     while loop.step < config.steps:
         loop.one_step()
         progress()
     graph = InspectionGraph(model).eval()
-    each = max(1, MAXIMUM_CANDIDATES // len(cache.feature))
+    each = max(1, MAXIMUM_CANDIDATES // len(features.feature))
     with torch.no_grad():
         rows = [
-            sample_positions(model.encoder(one[None].float())[0].numpy(), each, index) for index, one in enumerate(cache.feature)
+            sample_positions(model.encoder(one[None].float())[0].numpy(), each, index) for index, one in enumerate(features.feature)
         ]
         tensors = derive_center(np.concatenate(rows), graph.shape())
 
@@ -149,6 +163,7 @@ def run_trial(material: Material, cache: Cache, config: TrainConfig, regulariser
         seed=config.seed,
         regulariser=regulariser,
         fingerprint=material.fingerprint(config),
+        code=code_hash(),
         smoothness=loop.smoothness(),
         seconds=time.monotonic() - started,
         feature_weight=feature_weight,
