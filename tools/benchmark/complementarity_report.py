@@ -144,7 +144,7 @@ def plot(trials: list[Trial], figures: Figures) -> bytes:
 
 
 def examples(images: list[LabelledImage]) -> Image:
-    """A row of the montage, uint8 160×…×3: a good image of a set, and one synthetic anomaly of every sort, grey where there is none."""
+    """A row of the montage, uint8 160×…×3: a good image, and a synthetic anomaly of every sort, grey where there is none."""
     of_source = {one.source: one.picture for one in images}
     pictures = [images[0].picture, *(of_source.get(SYNTHETIC + name) for name in (*LOCAL, *GLOBAL))]
     blank = np.full((TILE, TILE, 3), 128, np.uint8)
