@@ -15,8 +15,6 @@ import safetensors.numpy
 import torch
 import yaml
 
-from calibration.center import derive_center
-from calibration.term_weights import reciprocal_size, term_weights
 from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, ReferenceImage, file_sha256
 from edge.calibration_tensors import CalibrationTensors
 from edge.durable_files import new_folder
@@ -28,6 +26,7 @@ from edge.image_file import read_image
 from edge.preprocess import preprocess
 from edge.verdict import Scores
 from tools.inspection_graph import InspectionGraph
+from tools.start_calibration import score, start_calibration
 from trainer import checkpoint
 from trainer.dataset import find_normal_images
 from trainer.train_config import TrainConfig
@@ -62,12 +61,12 @@ def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str,
     pictures = _pictures(images or Path(record.source), record.config)
     stored = safetensors.numpy.load_file(features_path)
     features = [stored[f"group_{index}"] for index in range(len(shape.groups))]
-    center = model.center[0].numpy() if record.config.center == "moving_average" else None
-    tensors = derive_center(features, shape, center=center)
+    config = record.config
+    by_hand = (config.feature_weight, config.reconstruction_weight) if config.weights_from == "manual" else None
+    tensors = start_calibration(graph, features, pictures, "mean", by_hand)
     with new_folder(out) as folder:
         onnx_path = folder / "model.fp32.onnx"
         _export(graph, tensors, pictures[0], onnx_path)
-        tensors = _weighted(graph, tensors, record.config, pictures)
         parity, expected = _compare(graph, tensors, pictures, onnx_path)
         (folder / START_CALIBRATION).mkdir()
         hashes = {f"{START_CALIBRATION}/{name}": digest for name, digest in tensors.save(folder / START_CALIBRATION).items()}
@@ -108,29 +107,6 @@ def _pictures(folder: Path, config: TrainConfig) -> list[Image]:
     return [preprocess(read_image(path).image, config.input_size, config.input_size) for path, _ in pictures[:PICTURES]]
 
 
-def _weighted(
-    graph: InspectionGraph, tensors: CalibrationTensors, config: TrainConfig, pictures: list[Image]
-) -> CalibrationTensors:
-    """The groups' weights by their spread; λ1 and λ2 the reciprocals of the mean scores, or as ``config`` says by hand."""
-    groups = len(graph.shape.groups)
-    alone = []
-    for group in range(groups):
-        current = tensors.with_group_weights([float(group == other) for other in range(groups)])
-        alone.append(np.array([_by_torch(graph, current, picture) for picture in pictures]))
-    weights = [reciprocal_size(scores[:, 0], "spread") if groups > 1 else 1.0 for scores in alone]
-    tensors = tensors.with_group_weights(weights)
-    if config.weights_from == "manual":
-        return tensors.with_weights(config.feature_weight, config.reconstruction_weight)
-    feature_scores = sum(weight * scores[:, 0] for weight, scores in zip(weights, alone, strict=True))
-    return tensors.with_weights(*term_weights(np.asarray(feature_scores), alone[0][:, 1], "mean"))
-
-
-def _by_torch(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image) -> tuple[float, float, float]:
-    with torch.no_grad():
-        result = graph(*graph.arguments(torch.from_numpy(picture)[None], tensors))
-    return float(result[0]), float(result[1]), float(result[2])
-
-
 def _export(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image, path: Path) -> None:
     arguments = graph.arguments(torch.from_numpy(picture)[None], tensors)
     names = [IMAGE, *(name for name, _ in tensors.items())]
@@ -154,7 +130,7 @@ def _compare(
     graph: InspectionGraph, tensors: CalibrationTensors, pictures: list[Image], onnx_path: Path
 ) -> tuple[dict[str, Any], list[Scores]]:
     """Score ``pictures`` by the checkpoint and by ONNX Runtime; the parity report and ONNX Runtime's scores."""
-    reference = np.array([_by_torch(graph, tensors, picture) for picture in pictures])
+    reference = np.array([score(graph, tensors, picture) for picture in pictures])
     with OnnxRuntimeEngine(onnx_path, graph.shape) as engine:
         engine.bind(tensors)
         scores = [engine.infer(picture).scores for picture in pictures]

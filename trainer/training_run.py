@@ -61,7 +61,7 @@ def train(source: Path, out: Path, config: TrainConfig, console: Console) -> Mod
             metrics.close()
     smoothness = loop.smoothness()
     fold_spectral_norm(model.decoder)
-    write_file(out / checkpoint.FEATURES, safetensors.torch.save(_features(model, cache)))
+    write_file(out / checkpoint.FEATURES, safetensors.torch.save(learned_features(model, cache)))
     checkpoint.save(
         out, model, checkpoint.new_record(config, images, source, loop.step, finished=True, smoothness=smoothness), None
     )
@@ -104,7 +104,7 @@ def new_model(config: TrainConfig, paths: list[Path]) -> Model:
     return model
 
 
-def _features(model: Model, cache: Cache) -> dict[str, torch.Tensor]:
+def learned_features(model: Model, cache: Cache) -> dict[str, torch.Tensor]:
     """Z of every learned image, one tensor a group on its own grid, half precision: the bundle's C and statistics come from it."""
     parts: list[list[torch.Tensor]] = [[] for _ in model.encoder.groups]
     model.eval()

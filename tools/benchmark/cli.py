@@ -1,4 +1,4 @@
-"""edge-bench: accuracy, robustness and latency, as a table for people (stderr) and JSON (stdout).
+"""edge-bench: accuracy, robustness, latency and what the method claims; a table for people (stderr) and JSON (stdout).
 
 With --out, sets are trained, exported and calibrated here; without it, a calibrated bundle is measured.
 """
@@ -33,6 +33,7 @@ from trainer.train_config import TrainConfig
 
 if TYPE_CHECKING:
     from tools.benchmark.accuracy_report import AccuracyReport
+    from tools.benchmark.complementarity import Complementarity
     from tools.benchmark.robustness import Robustness
 
 DATA_VARIABLE = "EDGE_INSPECT_DATA"
@@ -45,12 +46,18 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console(stderr=True)
     with reported("edge-bench", console) as outcome:
-        result = _measure_sets(options, console) if getattr(options, "out", None) else _measure_bundle(options, console)
+        result = _measure(options, console)
         if not console.is_terminal:
             console = Console(stderr=True, width=max(console.width, FILE_WIDTH))
         console.print(result.table(), markup=False, highlight=False)
         print(json.dumps(result.to_json()))
     return outcome.code
+
+
+def _measure(options: argparse.Namespace, console: Console) -> Accuracy | Latency | AccuracyReport | Robustness | Complementarity:
+    if options.what == "complementarity":
+        return _complementarity(options, console)
+    return _measure_sets(options, console) if getattr(options, "out", None) else _measure_bundle(options, console)
 
 
 def _measure_bundle(options: argparse.Namespace, console: Console) -> Accuracy | Latency:
@@ -85,6 +92,15 @@ def _measure_sets(options: argparse.Namespace, console: Console) -> AccuracyRepo
     return measure(sets, options.out, settings, console)
 
 
+def _complementarity(options: argparse.Namespace, console: Console) -> Complementarity:
+    from tools.benchmark.complementarity import measure_complementarity  # torch takes seconds, and latency must not see it
+
+    regularisers = options.regularisers.split(",")
+    sets = options.sets.split(",") if options.sets else None
+    data = _data(options)
+    return measure_complementarity(data, options.out, options.seeds, regularisers, sets, options.steps, options.limit, console)
+
+
 def _data(options: argparse.Namespace) -> Path:
     value = options.data or os.environ.get(DATA_VARIABLE)
     if not value:
@@ -110,6 +126,14 @@ def _parser() -> argparse.ArgumentParser:
     latency = kinds.add_parser("latency", parents=[common], help="p50 and p99 of each stage, peak memory")
     latency.add_argument("--images", type=Path, help="folder of images to inspect; default: test/good of the data")
     latency.add_argument("--frames", type=whole_number(1), default=300, help="frames to count (default: %(default)s)")
+    both = kinds.add_parser("complementarity", help="whether L1 and L2 cover for each other, over sets, seeds and regularisers")
+    both.add_argument("--data", type=Path, help=f"folder of sets, each with train/good and test/…; default: {DATA_VARIABLE}")
+    both.add_argument("--out", type=Path, required=True, help="folder for the report; a trial that it holds is not run again")
+    both.add_argument("--seeds", type=whole_number(1, 1000), default=5, help="trainings of each (default: %(default)s)")
+    both.add_argument("--regularisers", default="projection,none", help="of the decoder, by commas (default: %(default)s)")
+    both.add_argument("--sets", help="names of sets, by commas; default: all")
+    both.add_argument("--steps", type=whole_number(1, 1_000_000), help="training steps; default: the trainer's")
+    both.add_argument("--limit", type=whole_number(5), help="most images of each kind and source; default: all, and 60 synthetic")
     return parser
 
 

@@ -23,7 +23,7 @@ class GraphCost:
 def graph_cost(model: Model, tensors: CalibrationTensors) -> GraphCost:
     """Count by running the graph once; torch counts two operations for each multiply-add."""
     graph = InspectionGraph(model).eval()
-    shape = graph.shape()
+    shape = graph.shape
     image = torch.zeros(1, shape.height, shape.width, 3, dtype=torch.uint8)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         graph(*graph.arguments(image, tensors))
