@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import Literal
@@ -29,6 +30,7 @@ class Ranks:
         on_gpu = gpu and torch.cuda.device_count() >= here
         if on_gpu:  # cuBLAS reads it when it starts; without it no matrix product is repeatable
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # else each rank announces itself
         self.fabric = Fabric(
             accelerator="cuda" if on_gpu else "cpu",
             strategy="ddp" if world > 1 else "auto",
@@ -68,9 +70,9 @@ class Ranks:
         """1×… on each rank to ranks×… on all of them, in order of rank."""
         if self.count == 1:
             return tensor
-        gathered = self.fabric.all_gather(tensor)
-        assert isinstance(gathered, Tensor)
-        return gathered.flatten(0, 1)
+        gathered = [torch.empty_like(tensor) for _ in range(self.count)]
+        torch.distributed.all_gather(gathered, tensor.contiguous())
+        return torch.cat(gathered)
 
     def require_same(self, value: object, what: str) -> None:
         """Raise InputError on a rank where ``value`` is not that of rank 0; a collective call."""
