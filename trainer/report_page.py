@@ -40,7 +40,8 @@ Held-out images that lie clearly to the right of the training images mean that t
 heart: add images.</p>
 <h2>The most unusual images learned from</h2>
 <p class="note">An image here may be a defective part among the good ones.
-Look at each; remove what does not belong, and train again.</p>
+Look at each; remove what does not belong, and train again.
+The heat starts at what one position in twenty of the held-out images reaches; dark red is their highest score.</p>
 {{ gallery(unusual) }}
 <h2>Images held out, from the most unusual to the most usual</h2>
 <p class="note">Bright spots are what the model would complain about. All of these are good parts.</p>
