@@ -23,7 +23,7 @@ FEATURES = "features.safetensors"
 
 
 class RunRecord(StrictModel):
-    """What a checkpoint says of itself."""
+    """What a checkpoint says of itself. A finished one stopped at ``step`` and holds the weights of ``best_step``."""
 
     config: TrainConfig
     step: int
@@ -33,20 +33,29 @@ class RunRecord(StrictModel):
     source: str
     weights_sha256: str
     smoothness: float | None = None
+    best_step: int | None = None
 
 
 def new_record(
-    config: TrainConfig, images: NormalImages, source: Path, step: int, *, finished: bool, smoothness: float | None = None
+    config: TrainConfig,
+    images: NormalImages,
+    source: Path,
+    step: int,
+    *,
+    finished: bool,
+    smoothness: float | None = None,
+    best_step: int | None = None,
 ) -> dict[str, Any]:
     """The record of a run at ``step``, but for the hash that ``save`` adds."""
     return {
         "config": config.model_dump(),
         "step": step,
         "finished": finished,
-        "learned": [digest for _, digest in images.learned],
-        "held_out": [digest for _, digest in images.held_out],
+        "learned": images.learned_digests,
+        "held_out": images.held_out_digests,
         "source": str(source.resolve()),
         "smoothness": smoothness,
+        "best_step": best_step,
     }
 
 

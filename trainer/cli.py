@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -18,10 +19,10 @@ FLAGS = ("seed", "steps", "input_size", "batch_size")
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     options = _parser().parse_args(arguments)
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")  # under torchrun, an error is told once
     with reported("edge-train", console) as outcome:
         content = load_yaml(options.config) if options.config else {}
-        content |= {name: getattr(options, name) for name in FLAGS if getattr(options, name) is not None}
+        content |= {name: getattr(options, name) for name in (*FLAGS, "tensorboard") if getattr(options, name) is not None}
         config = parse(TrainConfig, content, str(options.config or "flags"))
         from trainer.training_run import train  # torch takes seconds; --help and a wrong flag need none of it
 
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--print-config", nargs=0, action=_PrintConfig, help="print every option with its default and meaning, as YAML"
     )
+    parser.add_argument("--no-tensorboard", dest="tensorboard", action="store_const", const=False, help="write metrics.csv only")
     for name in FLAGS:
         field = TrainConfig.model_fields[name]
         help_text = f"{field.description} (default: {field.default})"

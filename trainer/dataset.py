@@ -20,6 +20,16 @@ class NormalImages:
     held_out: list[tuple[Path, str]]
     skipped: list[str]
 
+    @property
+    def learned_digests(self) -> list[str]:
+        """Content hashes of the images trained on."""
+        return [digest for _, digest in self.learned]
+
+    @property
+    def held_out_digests(self) -> list[str]:
+        """Content hashes of the images held out."""
+        return [digest for _, digest in self.held_out]
+
 
 def find_normal_images(folder: Path, max_bad_share: float) -> NormalImages:
     """Read ``folder/train/good`` where it exists, else ``folder``; every file is decoded once to see that it is whole.

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from edge.strict_yaml import StrictModel
 
+Precision = Literal["auto", "32", "16-mixed", "bf16-mixed"]
+
 LARGEST_JACOBIAN = 16_384
 """Outputs of ψ up to which eq. 6 is computed exactly."""
 
@@ -67,6 +69,10 @@ class TrainConfig(StrictModel):
     seed: int = Field(0, ge=0, description="same seed, same images, same machine: same model")
     checkpoint_every: int = Field(100, ge=1, description="steps between checkpoints, from which a killed run resumes")
     max_bad_share: float = Field(0.1, ge=0, le=1, description="more unreadable images than this share stop the run")
+    evaluate_every: int = Field(25, ge=1, description="steps between evaluations on the held-out normal images")
+    patience: int = Field(8, ge=1, description="evaluations without a lower held-out L2 after which training stops")
+    precision: Precision = Field("auto", description="auto is mixed on CUDA, 32 on a CPU")
+    tensorboard: bool = Field(True, description="write TensorBoard event files beside metrics.csv")
 
     @model_validator(mode="before")
     @classmethod

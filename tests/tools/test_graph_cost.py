@@ -21,7 +21,7 @@ pytestmark = pytest.mark.torch
 def test_every_convolution_and_the_distances_to_the_centres_are_counted() -> None:
     model = Model(TrainConfig.model_validate(SMALL))
     graph = InspectionGraph(model)
-    shape = graph.shape()
+    shape = graph.shape
     tensors = CalibrationTensors.neutral(shape)
     convolutions = [0]
 
@@ -35,8 +35,10 @@ def test_every_convolution_and_the_distances_to_the_centres_are_counted() -> Non
     for hook in hooks:
         hook.remove()
     cells = shape.map_height * shape.map_width
-    distances = shape.channels * shape.centers * cells
+    fine, deep = shape.groups
+    coarse = shape.group_grid(deep)[0] * shape.group_grid(deep)[1]
+    distances = fine.channels * shape.centers * cells + deep.channels**2 * coarse
     laplacian = 9 * (shape.height - 2) * (shape.width - 2)
     cost = graph_cost(model, tensors)
     assert cost.macs == convolutions[0] + distances + laplacian
-    assert cost.parameters == sum(value.numel() for value in model.state_dict().values())
+    assert cost.parameters == sum(value.numel() for name, value in model.state_dict().items() if name != "center")

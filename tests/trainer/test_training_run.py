@@ -62,12 +62,12 @@ def test_a_killed_run_resumes_to_the_very_same_model(demo_dir: Path, tmp_path: P
 def test_a_finished_run_is_never_overwritten(demo_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, config = tmp_path / "run", config_file(tmp_path)
     assert train(demo_dir, "--out", out, "--config", config) == 0
-    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
     assert train(demo_dir, "--out", out, "--config", config) == 0
     assert "nothing to do" in " ".join(capsys.readouterr().err.split())
     assert train(demo_dir, "--out", out, "--config", config, "--seed", "9") == 2
     assert "holds a run with other options" in capsys.readouterr().err
-    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
 
 
 @pytest.mark.parametrize("moment", range(4))
