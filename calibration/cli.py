@@ -60,7 +60,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             bundle.self_test(engine)
             jobs = assign_jobs(survey, set(bundle.manifest.learned_images), options.center)
             derived = derive(
-                engine, view, bundle.start_calibration(), jobs,
+                engine, view, bundle.start_calibration(), jobs, bundle.manifest.reliability,
                 lambda what, done, total: bars.update(task, description=what, completed=done, total=total),
                 options.false_reject_rate, options.confidence, options.weights,
             )  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 from calibration.center import derive_center
 from calibration.normal_images import Jobs
 from calibration.run_normal_images import read_features, score_images
-from calibration.term_weights import WeightRule, reciprocal_size, term_weights
+from calibration.term_weights import WeightRule, weigh_terms
 from calibration.threshold import DEFAULT_CONFIDENCE, choose_threshold
 from edge.calibration_slot import Baseline, Promise
 from edge.calibration_tensors import Array, CalibrationTensors
@@ -40,12 +40,14 @@ def derive(
     view: StationView,
     start: CalibrationTensors,
     jobs: Jobs,
+    reliability: list[float],
     progress: Progress,
     rate: float | None = None,
     confidence: float = DEFAULT_CONFIDENCE,
     rule: WeightRule = "spread",
 ) -> Derived:
     """Calibrate through ``engine``. start: the bundle's tensors, whose C stays where ``jobs.center`` is empty.
+    reliability: the bundle's, of each term.
 
     The threshold images are scored with the final tensors bound, so that the threshold is of the very arithmetic that inspects.
     Raises ImageError and TooFewImagesError.
@@ -70,7 +72,7 @@ def derive(
         if rule == "bundle":
             tensors = tensors.replace(**{name: start[name] for name in WEIGHTS})
     if rule != "bundle":
-        tensors = _with_weights(engine, view, tensors, jobs, step("λ1, λ2"), rule)
+        tensors = _with_weights(engine, view, tensors, jobs, step("λ1, λ2"), reliability, rule)
     engine.bind(tensors)
     scores = score_images(engine, view, jobs.threshold, step("threshold"))
     values = _figure(scores, "score")
@@ -82,20 +84,24 @@ def derive(
 
 
 def _with_weights(
-    engine: Engine, view: StationView, tensors: CalibrationTensors, jobs: Jobs, progress: Callable[[], None], rule: WeightRule
+    engine: Engine,
+    view: StationView,
+    tensors: CalibrationTensors,
+    jobs: Jobs,
+    progress: Callable[[], None],
+    reliability: list[float],
+    rule: WeightRule,
 ) -> CalibrationTensors:
-    """The groups' weights, then λ1 and λ2, from the scores of the weight images; each group is scored apart."""
+    """The groups' weights, λ1 and λ2, from the scores of the weight images; each group is scored apart."""
     groups = len(tensors["group_weight"])
-    weights, feature_scores, scores = [], np.zeros(len(jobs.weights)), []
+    terms, scores = [], []
     for group in range(groups):
         engine.bind(tensors.with_group_weights([float(group == other) for other in range(groups)]))
         scores = score_images(engine, view, jobs.weights, progress)
-        alone = _figure(scores, "feature_score")
-        weights.append(reciprocal_size(alone, rule) if groups > 1 else 1.0)
-        feature_scores += weights[-1] * alone
-    return tensors.with_group_weights(weights).with_weights(
-        *term_weights(feature_scores.astype(np.float32), _figure(scores, "reconstruction_score"), rule)
-    )
+        terms.append(_figure(scores, "feature_score"))
+    terms.append(_figure(scores, "reconstruction_score"))
+    group_weights, feature_weight, reconstruction_weight = weigh_terms(np.stack(terms, axis=1), reliability, rule)
+    return tensors.with_group_weights(group_weights).with_weights(feature_weight, reconstruction_weight)
 
 
 def _figure(scores: list[Scores], name: str) -> Array:

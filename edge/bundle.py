@@ -59,6 +59,7 @@ class Manifest(StrictModel):
     created: str
     graph: GraphShape
     opset: int
+    reliability: list[float] = Field(min_length=2, description="of each term of the score: groups of L1, then L2; 0…1")
     learned_images: list[str]
     training: dict[str, Any]
     parity: dict[str, Any]

@@ -104,6 +104,7 @@ def write_tiny_bundle(folder: Path, learned: tuple[str, ...] = ()) -> Path:
         "created": "2026-01-01T00:00:00Z",
         "graph": SHAPE.model_dump(),
         "opset": 19,
+        "reliability": [1.0, 1.0],
         "learned_images": list(learned),
         "training": {},
         "parity": {},

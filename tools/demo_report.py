@@ -17,8 +17,8 @@ from edge.engines.base import Engine
 from edge.errors import ImageError
 from edge.image_file import read_image
 from edge.station_view import StationView
+from tools.auroc import auroc
 from tools.benchmark.accuracy import FIGURES
-from tools.benchmark.auroc import auroc
 from tools.demo_images import GLOBAL, LOCAL
 
 SHOWN = 4

@@ -35,6 +35,7 @@ OPSET = 19
 OUTPUTS = (*INSPECTION_OUTPUTS, FEATURE, RECONSTRUCTION)
 PICTURES = 32
 MINIMUM_PICTURES = 16
+RELIABILITY_PICTURES = 40
 PARITY_TOLERANCE = 1e-3
 """Largest difference of a score between checkpoint and ONNX, relative to the largest score; FP32 runtimes sum in another order."""
 REFERENCE_IMAGES = 2
@@ -63,7 +64,8 @@ def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str,
     features = [stored[f"group_{index}"] for index in range(len(shape.groups))]
     config = record.config
     by_hand = (config.feature_weight, config.reconstruction_weight) if config.weights_from == "manual" else None
-    tensors = start_calibration(graph, features, pictures, "mean", by_hand)
+    start = start_calibration(graph, features, pictures, _held_out(images or Path(record.source), record), "mean", by_hand)
+    tensors = start.tensors
     with new_folder(out) as folder:
         onnx_path = folder / "model.fp32.onnx"
         _export(graph, tensors, pictures[0], onnx_path)
@@ -85,6 +87,7 @@ def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "graph": shape.model_dump(),
             "opset": OPSET,
+            "reliability": start.reliability,
             "learned_images": record.learned,
             "training": {
                 "config": record.config.model_dump(),
@@ -105,6 +108,13 @@ def _pictures(folder: Path, config: TrainConfig) -> list[Image]:
     first, then = (found.learned, found.held_out) if config.weights_from == "training" else (found.held_out, found.learned)
     pictures = first if len(first) >= MINIMUM_PICTURES else first + then
     return [preprocess(read_image(path).image, config.input_size, config.input_size) for path, _ in pictures[:PICTURES]]
+
+
+def _held_out(folder: Path, record: checkpoint.RunRecord) -> list[Image]:
+    """Up to RELIABILITY_PICTURES images that the run held out, as far as they are still in ``folder``."""
+    found, size = find_normal_images(folder, max_bad_share=1.0), record.config.input_size
+    paths = [path for path, digest in found.held_out + found.learned if digest in set(record.held_out)]
+    return [preprocess(read_image(path).image, size, size) for path in paths[:RELIABILITY_PICTURES]]
 
 
 def _export(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image, path: Path) -> None:

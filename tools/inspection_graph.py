@@ -36,17 +36,12 @@ class InspectionGraph(nn.Module):
         Returns feature_score, reconstruction_score, score, anomaly_map, map_mean, image_quality, feature, reconstruction.
         """
         tensors = dict(zip(CalibrationTensors.shapes(self.shape), calibration, strict=True))
-        config = self.model.config
         bgr = image.to(torch.float32).permute(0, 3, 1, 2)
         feature, image_hat, error = self.model(bgr)
-        judged = 1.0 - tensors["ignore_mask"]
-
-        distances = self.distances(feature, tensors) * judged
-        pooled = torch.stack([pool(distance, judged, config.feature_pooling) for distance in distances])
-        feature_score = (tensors["group_weight"] * pooled).sum().reshape(1)
-        error = self.on_the_map(error)[0, 0]
-        error_map = (error - tensors["reconstruction_offset"]) * tensors["reconstruction_scale"] * judged
-        reconstruction_score = pool(error_map, judged, config.reconstruction_pooling).reshape(1)
+        distances, error_map = self.maps(feature, error, tensors)
+        pooled = self.terms(distances, error_map, tensors)
+        feature_score = (tensors["group_weight"] * pooled[:-1]).sum().reshape(1)
+        reconstruction_score = pooled[-1:]
         score = tensors["feature_weight"] * feature_score + tensors["reconstruction_weight"] * reconstruction_score
         distance_map = (tensors["group_weight"][:, None, None] * distances).sum(0)
         anomaly_map = (tensors["feature_weight"] * distance_map + tensors["reconstruction_weight"] * error_map)[None]
@@ -60,6 +55,19 @@ class InspectionGraph(nn.Module):
             ]
         )
         return feature_score, reconstruction_score, score, anomaly_map, anomaly_map.mean().reshape(1), quality, feature, image_hat
+
+    def maps(self, feature: Tensor, error: Tensor, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """L1 of each group (G×H×W) and L2 (H×W) at each position of the map, 0 where nothing is judged."""
+        judged = 1.0 - tensors["ignore_mask"]
+        error = self.on_the_map(error)[0, 0]
+        error_map = (error - tensors["reconstruction_offset"]) * tensors["reconstruction_scale"] * judged
+        return self.distances(feature, tensors) * judged, error_map
+
+    def terms(self, distances: Tensor, error_map: Tensor, tensors: dict[str, Tensor]) -> Tensor:
+        """L1 of each group, not yet weighted, and L2: G+1 numbers."""
+        config, judged = self.model.config, 1.0 - tensors["ignore_mask"]
+        pooled = [pool(distance, judged, config.feature_pooling) for distance in distances]
+        return torch.stack([*pooled, pool(error_map, judged, config.reconstruction_pooling)])
 
     def distances(self, feature: Tensor, tensors: dict[str, Tensor]) -> Tensor:
         """Each group's distance from C at each position of the map, G×H×W; a coarse group is measured on its own grid."""

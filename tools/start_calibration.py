@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from calibration.center import Features, derive_center
-from calibration.term_weights import WeightRule, reciprocal_size, term_weights
+from calibration.term_weights import WeightRule, weigh_terms
 from edge.calibration_tensors import CalibrationTensors
 from edge.frame import Image
 from tools.inspection_graph import InspectionGraph
+from tools.reliability import term_reliability
+
+
+@dataclass(frozen=True)
+class StartCalibration:
+    """The tensors, and how reliable each term is (groups of L1, then L2), which calibration at the line goes on using."""
+
+    tensors: CalibrationTensors
+    reliability: list[float]
 
 
 def start_calibration(
-    graph: InspectionGraph, features: Features, pictures: list[Image], rule: WeightRule, by_hand: tuple[float, float] | None = None
-) -> CalibrationTensors:
-    """C from ``features`` of the learned images; the groups' weights by their spread over ``pictures``; λ1, λ2 by ``rule``.
+    graph: InspectionGraph,
+    features: Features,
+    pictures: list[Image],
+    held_out: list[Image],
+    rule: WeightRule,
+    by_hand: tuple[float, float] | None = None,
+) -> StartCalibration:
+    """C from ``features`` of the learned images; weights by ``rule`` over ``pictures``, λ1 and λ2 ``by_hand`` where given.
 
-    A moving average that training kept is C where the norm has one centre.
+    held_out: normal images that were not learned from, for the reliability of the terms. A moving average that training kept is
+    C where the norm has one centre.
     """
-    config, groups = graph.model.config, len(graph.shape.groups)
-    center = graph.model.center[0].numpy() if config.center == "moving_average" else None
+    center = graph.model.center[0].numpy() if graph.model.config.center == "moving_average" else None
     tensors = derive_center(features, graph.shape, center=center)
-    alone = []
-    for group in range(groups):
-        current = tensors.with_group_weights([float(group == other) for other in range(groups)])
-        alone.append(np.array([score(graph, current, picture) for picture in pictures]))
-    weights = [reciprocal_size(scores[:, 0], "spread") if groups > 1 else 1.0 for scores in alone]
-    tensors = tensors.with_group_weights(weights)
-    if by_hand is not None:
-        return tensors.with_weights(*by_hand)
-    feature_scores = np.sum([weight * scores[:, 0] for weight, scores in zip(weights, alone, strict=True)], axis=0)
-    return tensors.with_weights(*term_weights(feature_scores, alone[0][:, 1], rule))
+    reliability = term_reliability(held_out, lambda picture: terms(graph, tensors, picture))
+    scores = np.array([terms(graph, tensors, picture) for picture in pictures])
+    group_weights, feature_weight, reconstruction_weight = weigh_terms(scores, reliability, rule)
+    weighted = tensors.with_group_weights(group_weights).with_weights(*(by_hand or (feature_weight, reconstruction_weight)))
+    return StartCalibration(weighted, reliability)
+
+
+def terms(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image) -> NDArray[np.float64]:
+    """L1 of each group, not yet weighted, and L2 of one picture (uint8 H×W×3, BGR) by the checkpoint."""
+    with torch.no_grad():
+        bgr = torch.from_numpy(picture)[None].float().permute(0, 3, 1, 2)
+        feature, _, error = graph.model(bgr)
+        named = {name: torch.from_numpy(array) for name, array in tensors.items()}
+        return np.asarray(graph.terms(*graph.maps(feature, error, named), named).double().numpy())
 
 
 def score(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image) -> tuple[float, float, float]:

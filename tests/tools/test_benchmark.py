@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.cli import main as calibrate
-from tools.benchmark.auroc import auroc
+from tools.auroc import auroc
 from tools.benchmark.cli import main
 
 SCORES = st.lists(st.integers(0, 6), min_size=1, max_size=30)

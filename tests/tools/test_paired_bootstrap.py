@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tools.benchmark.auroc import auroc
+from tools.auroc import auroc
 from tools.benchmark.paired_bootstrap import Estimate, estimate_auroc, mean_of, resample
 
 ALL = np.ones(40, bool)

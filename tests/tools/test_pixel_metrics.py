@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from tools.benchmark.auroc import auroc
+from tools.auroc import auroc
 from tools.benchmark.pixel_metrics import PRO_LIMIT, PixelScores, area_to
 
 

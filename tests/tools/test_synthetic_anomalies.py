@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from edge.frame import Image
-from tools.benchmark.part_region import foreground, parts
-from tools.benchmark.synthetic_anomalies import GLOBAL, LARGEST, LEAST_CHANGE, LEAST_SHIFT, LOCAL, global_anomaly, local_anomaly
 from tools.demo_images import demo_image
+from tools.part_region import foreground, parts
+from tools.synthetic_anomalies import GLOBAL, LARGEST, LEAST_CHANGE, LEAST_SHIFT, LOCAL, global_anomaly, local_anomaly
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from edge.frame import Image
 from edge.image_file import read_image
 from edge.station_view import StationView
 from edge.verdict import Scores
-from tools.benchmark.auroc import auroc
+from tools.auroc import auroc
 from tools.benchmark.labelled_set import LabelledSet
 from tools.benchmark.pixel_metrics import Mask, PixelScores
 

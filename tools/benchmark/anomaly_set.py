@@ -15,7 +15,7 @@ from edge.errors import ConfigError, ImageError
 from edge.frame import Image
 from edge.image_file import read_image, survey_images
 from edge.preprocess import preprocess
-from tools.benchmark.synthetic_anomalies import GLOBAL, LOCAL, global_anomaly, local_anomaly
+from tools.synthetic_anomalies import GLOBAL, LOCAL, global_anomaly, local_anomaly
 
 Kind = Literal["good", "local", "global"]
 

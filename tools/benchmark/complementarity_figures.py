@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tools.auroc import auroc
 from tools.benchmark.anomaly_set import SYNTHETIC
-from tools.benchmark.auroc import auroc
 from tools.benchmark.complementarity_trial import Trial
 from tools.benchmark.paired_bootstrap import DRAWS, Estimate, estimate_auroc, mean_of, resample
 

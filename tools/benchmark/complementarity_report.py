@@ -16,7 +16,7 @@ from tools.benchmark.complementarity_figures import BOTH, GROUPS, KINDS, SCORES,
 from tools.benchmark.complementarity_trial import Trial
 from tools.benchmark.complementarity_verdict import Verdict, answers, better
 from tools.benchmark.paired_bootstrap import CONFIDENCE, DRAWS, Estimate
-from tools.benchmark.synthetic_anomalies import GLOBAL, LOCAL
+from tools.synthetic_anomalies import GLOBAL, LOCAL
 from trainer.train_config import TrainConfig
 
 COLOURS = {"L1": "tab:blue", "L2": "tab:orange", "L": "tab:green"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tools.benchmark.auroc import auroc
+from tools.auroc import auroc
 
 DRAWS = 2000
 CONFIDENCE = 0.95

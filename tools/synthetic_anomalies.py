@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.frame import Image
-from tools.benchmark.part_region import filled, foreground, grown, moved, moved_mask, one_side, parts
+from tools.part_region import filled, foreground, grown, moved, moved_mask, one_side, parts
 
 Random = np.random.Generator
 Alpha = NDArray[np.float32]
