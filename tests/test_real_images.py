@@ -18,12 +18,12 @@ from trainer.cli import main as train
 
 @pytest.mark.torch
 @pytest.mark.real_images
-def test_bottle_with_the_defaults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bottle_with_a_short_training_and_else_the_defaults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = os.environ.get("EDGE_INSPECT_DATA")
     if not folder or not (Path(folder) / "bottle").is_dir():
         pytest.skip("EDGE_INSPECT_DATA does not name a folder with the set `bottle`")
     data, run, bundle = Path(folder) / "bottle", tmp_path / "run", tmp_path / "bundle"
-    assert train([str(data), "--out", str(run)]) == 0
+    assert train([str(data), "--out", str(run), "--steps", "200"]) == 0
     assert export([str(run), "--out", str(bundle)]) == 0
     assert calibrate([str(data / "train" / "good"), "--bundle", str(bundle)]) == 0
     capsys.readouterr()

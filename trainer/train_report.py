@@ -68,7 +68,11 @@ def _device_name(device: torch.device) -> str:
 def _losses(metrics: list[dict[str, str]], best_step: int) -> str:
     figure = Figure((11, 3.1), layout="constrained")
     for axes, (title, name, scale) in zip(figure.subplots(1, len(CHARTS)), CHARTS, strict=True):
-        axes.plot(*_series(metrics, name), color=LEARNED_COLOR, linewidth=0.9, label="training")
+        steps, values = _series(metrics, name)
+        if not any(value > 0 for value in values):  # NaN throughout: this regulariser has no L3
+            axes.set(title=f"{title}: none", xticks=[], yticks=[])
+            continue
+        axes.plot(steps, values, color=LEARNED_COLOR, linewidth=0.9, label="training")
         held_out = _series(metrics, f"held_out_{name}")
         if len(held_out[0]):
             axes.plot(*held_out, color=HELD_OUT_COLOR, marker="o", markersize=3, label="held out")

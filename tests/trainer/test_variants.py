@@ -29,15 +29,12 @@ PIXELS = {"reconstruction_error": "l2"}
 VARIANTS: dict[str, dict[str, object]] = {
     "patent": {"model": "patent", "input_size": 128},
     "cnn map": {"encoder": "cnn", **PIXELS},
-    "cnn vector": {"encoder": "cnn", **VECTOR, **PIXELS},
     "mlp": {"encoder": "mlp", **VECTOR, **PIXELS},
-    "vector, features rebuilt": VECTOR,
     "vector, set of centres": {**VECTOR, "feature_norm": "nearest"},
     "vector, mahalanobis": {**VECTOR, "feature_norm": "mahalanobis"},
     "moving average": {"center": "moving_average", "feature_norm": "l2"},
     "l1": {"feature_norm": "l1", "feature_pooling": "mean"},
     "mahalanobis": {"feature_norm": "mahalanobis", "feature_pooling": "top"},
-    "nearest": {"feature_norm": "nearest"},
     "ssim": {"reconstruction_error": "ssim", "reconstruction_pooling": "mean"},
     "pixels": {**PIXELS, "reconstruction_pooling": "top"},
     "jacobian": {**VECTOR, **PIXELS, "regulariser": "jacobian"},
@@ -53,7 +50,7 @@ VARIANTS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_variant_trains_exports_and_scores_as_its_checkpoint(name: str, demo_dir: Path, tmp_path: Path) -> None:
     run, bundle = tmp_path / "run", tmp_path / "bundle"
-    config = TrainConfig.model_validate(SMALL | {"steps": 2} | VARIANTS[name])
+    config = TrainConfig.model_validate(SMALL | {"steps": 2, "tensorboard": False} | VARIANTS[name])
     train(demo_dir, run, config, Console(quiet=True))
     assert export([str(run), "--out", str(bundle), "--images", str(demo_dir)]) == 0
     opened = open_bundle(bundle)
@@ -65,7 +62,11 @@ def test_a_variant_trains_exports_and_scores_as_its_checkpoint(name: str, demo_d
     with open_engine(opened) as engine:
         engine.bind(tensors)
         scores = engine.infer(picture).scores
-    assert (scores.feature_score, scores.reconstruction_score, scores.score) == pytest.approx(expected, rel=1e-3)
+    assert (scores.feature_score, scores.reconstruction_score, scores.score) == pytest.approx(
+        expected,
+        rel=1e-3,
+        abs=1e-2,  # a learned image may be a centre itself, and its distance nothing but rounding
+    )
     assert scores.finite()
     if name == "weights by hand":
         assert (tensors["feature_weight"][0], tensors["reconstruction_weight"][0]) == (0.5, 3.0)
