@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edge.calibration_tensors import CalibrationTensors
 from edge.engines.base import Engine
@@ -59,12 +59,19 @@ class Manifest(StrictModel):
     created: str
     graph: GraphShape
     opset: int
-    reliability: list[float] = Field(min_length=2, description="of each term of the score: groups of L1, then L2; 0…1")
+    reliability: list[Annotated[float, Field(gt=0, le=1)]] = Field(description="of each term of the score: groups of L1, then L2")
     learned_images: list[str]
     training: dict[str, Any]
     parity: dict[str, Any]
     reference_images: list[ReferenceImage]
     files: dict[str, str]
+
+    @model_validator(mode="after")
+    def _one_reliability_a_term(self) -> Manifest:
+        terms = len(self.graph.groups) + 1
+        if len(self.reliability) != terms:
+            raise ValueError(f"reliability: expected {terms} numbers, one a term of the score, got {len(self.reliability)}")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,16 +26,15 @@ from edge.image_file import read_image
 from edge.preprocess import preprocess
 from edge.verdict import Scores
 from tools.inspection_graph import InspectionGraph
+from tools.reliability import MOST
 from tools.start_calibration import score, start_calibration
 from trainer import checkpoint
 from trainer.dataset import find_normal_images
-from trainer.train_config import TrainConfig
 
 OPSET = 19
 OUTPUTS = (*INSPECTION_OUTPUTS, FEATURE, RECONSTRUCTION)
 PICTURES = 32
 MINIMUM_PICTURES = 16
-RELIABILITY_PICTURES = 40
 PARITY_TOLERANCE = 1e-3
 """Largest difference of a score between checkpoint and ONNX, relative to the largest score; FP32 runtimes sum in another order."""
 REFERENCE_IMAGES = 2
@@ -59,12 +58,12 @@ def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str,
         raise InputError(f"{features_path} is missing; train again")
     graph = InspectionGraph(model).eval()
     shape = graph.shape
-    pictures = _pictures(images or Path(record.source), record.config)
+    pictures, fresh = _pictures(images or Path(record.source), record)
     stored = safetensors.numpy.load_file(features_path)
     features = [stored[f"group_{index}"] for index in range(len(shape.groups))]
     config = record.config
     by_hand = (config.feature_weight, config.reconstruction_weight) if config.weights_from == "manual" else None
-    start = start_calibration(graph, features, pictures, _held_out(images or Path(record.source), record), "mean", by_hand)
+    start = start_calibration(graph, features, pictures, fresh, "mean", by_hand)
     tensors = start.tensors
     with new_folder(out) as folder:
         onnx_path = folder / "model.fp32.onnx"
@@ -102,19 +101,18 @@ def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str,
     return parity
 
 
-def _pictures(folder: Path, config: TrainConfig) -> list[Image]:
-    """Up to PICTURES normal images for the parity gate and for λ1, λ2: learned or held-out ones, as ``config`` says."""
-    found = find_normal_images(folder, max_bad_share=1.0)
-    first, then = (found.learned, found.held_out) if config.weights_from == "training" else (found.held_out, found.learned)
-    pictures = first if len(first) >= MINIMUM_PICTURES else first + then
-    return [preprocess(read_image(path).image, config.input_size, config.input_size) for path, _ in pictures[:PICTURES]]
+def _pictures(folder: Path, record: checkpoint.RunRecord) -> tuple[list[Image], list[Image]]:
+    """Normal images of ``folder``: for the parity gate and λ1, λ2, as the config says; and some that were not learned from."""
+    found, config = find_normal_images(folder, max_bad_share=1.0), record.config
+    known = set(record.learned)
+    learned = [path for path, digest in found.held_out + found.learned if digest in known]
+    fresh = [path for path, digest in found.held_out + found.learned if digest not in known]
+    first, then = (learned, fresh) if config.weights_from == "training" else (fresh, learned)
 
+    def read(paths: list[Path]) -> list[Image]:
+        return [preprocess(read_image(path).image, config.input_size, config.input_size) for path in paths]
 
-def _held_out(folder: Path, record: checkpoint.RunRecord) -> list[Image]:
-    """Up to RELIABILITY_PICTURES images that the run held out, as far as they are still in ``folder``."""
-    found, size = find_normal_images(folder, max_bad_share=1.0), record.config.input_size
-    paths = [path for path, digest in found.held_out + found.learned if digest in set(record.held_out)]
-    return [preprocess(read_image(path).image, size, size) for path in paths[:RELIABILITY_PICTURES]]
+    return read((first if len(first) >= MINIMUM_PICTURES else first + then)[:PICTURES]), read(fresh[:MOST])
 
 
 def _export(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image, path: Path) -> None:

@@ -39,7 +39,7 @@ def start_calibration(
     """
     center = graph.model.center[0].numpy() if graph.model.config.center == "moving_average" else None
     tensors = derive_center(features, graph.shape, center=center)
-    reliability = term_reliability(held_out, lambda picture: terms(graph, tensors, picture))
+    reliability = term_reliability(held_out, lambda picture: terms(graph, tensors, picture), len(graph.shape.groups) + 1)
     scores = np.array([terms(graph, tensors, picture) for picture in pictures])
     group_weights, feature_weight, reconstruction_weight = weigh_terms(scores, reliability, rule)
     weighted = tensors.with_group_weights(group_weights).with_weights(*(by_hand or (feature_weight, reconstruction_weight)))

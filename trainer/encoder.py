@@ -19,11 +19,14 @@ class Encoder(nn.Module, ABC):
     """The contract. ``groups`` and ``grid`` say how Z is made up; ``frozen`` parts of Z's channels are rebuilt by ψ where asked."""
 
     head: nn.Module
+    frozen_widths: list[int]
+    """Channels of the frozen feature that are compared together; empty where ψ cannot rebuild it."""
 
     def __init__(self, groups: list[FeatureGroup], grid: int) -> None:
         super().__init__()
         self.groups = groups
         self.grid = grid
+        self.frozen_widths = []
         self.widths = [group.channels for group in groups]
 
     def fit(self, images: Tensor) -> None:

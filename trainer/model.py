@@ -27,7 +27,7 @@ class Model(nn.Module):
             spectral_normalise(self.decoder)
         grid = self.encoder.grid
         self.register_buffer("center", torch.zeros(1, config.feature_channels, grid, grid))
-        self.rebuilt_widths = getattr(self.encoder, "frozen_widths", [])
+        self.rebuilt_widths = self.encoder.frozen_widths
 
     def small_image(self, image_bgr: Tensor) -> Tensor:
         """X as ψ rebuilds it: N×3×H×W (BGR, 0…255) area-averaged to the decoder's grid, 0…1."""

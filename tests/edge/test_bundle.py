@@ -77,3 +77,13 @@ def test_an_unknown_key_or_broken_yaml_is_a_bundle_error(bundle_dir: Path) -> No
     (bundle_dir / MANIFEST).write_text("format_version: [")
     with pytest.raises(BundleError, match="not valid YAML"):
         open_bundle(bundle_dir)
+
+
+@pytest.mark.parametrize(
+    ("reliability", "message"),
+    [([1.0], "expected 2 numbers"), ([1.0, 0.0], "greater than 0"), ([1.0, 2.0], "less than or equal to 1")],
+)
+def test_a_reliability_edited_by_hand_is_told(bundle_dir: Path, reliability: list[float], message: str) -> None:
+    edit(bundle_dir, lambda m: m.update(reliability=reliability))
+    with pytest.raises(BundleError, match=message):
+        open_bundle(bundle_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -19,6 +20,7 @@ from edge.image_file import read_image
 from edge.preprocess import preprocess
 from tests.trainer.conftest import SMALL, demo_dir  # noqa: F401 - a fixture
 from tools import export_onnx
+from tools.demo_images import demo_image
 from tools.export_cli import main
 from tools.inspection_graph import InspectionGraph, feature_distance
 from trainer import checkpoint
@@ -155,3 +157,16 @@ def test_every_norm_against_an_independent_reference() -> None:
     assert torch.allclose(distance("l1"), torch.linalg.vector_norm(rows, ord=1, dim=1))
     whitened = torch.stack([matrix @ row for matrix, row in zip(whitening, rows, strict=True)])
     assert torch.allclose(distance("mahalanobis"), torch.linalg.vector_norm(whitened, dim=1), atol=1e-5)
+
+
+def test_other_images_than_those_of_the_training_serve_too(run: Path, tmp_path: Path) -> None:
+    """None of them was learned from, so all may say how reliable the terms are; the bundle opens and calibrates."""
+    folder, random = tmp_path / "others", np.random.default_rng(77)
+    folder.mkdir()
+    for index in range(12):
+        cv2.imwrite(str(folder / f"{index}.png"), demo_image(random)[0])
+    assert main([str(run), "--out", str(tmp_path / "bundle"), "--images", str(folder)]) == 0
+    reliability = open_bundle(tmp_path / "bundle").manifest.reliability
+    assert len(reliability) == 3
+    assert max(reliability) == 1
+    assert min(reliability) < 1

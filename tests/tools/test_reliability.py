@@ -23,7 +23,7 @@ def test_a_term_that_tells_more_weighs_more_and_none_is_silent() -> None:
         noise = random.normal(size=3)
         return noise + changed(picture) * np.array([4.0, 0.5, -1.0])
 
-    sharp, dull, wrong = term_reliability(normals(8), terms)
+    sharp, dull, wrong = term_reliability(normals(8), terms, 3)
     assert sharp == 1
     assert LEAST_SHARE < dull < 0.7
     assert wrong == LEAST_SHARE
@@ -38,11 +38,12 @@ def test_the_square_of_the_detectability_by_hand() -> None:
         seen[bad] += 1
         return np.array([float(bad), float(bad and seen[bad] % 2 == 0)])  # half of the anomalies found: AUROC 0.75
 
-    certain, half = term_reliability(normals(8), terms)
+    certain, half = term_reliability(normals(8), terms, 2)
     assert certain == 1
     assert half == pytest.approx((norm.ppf(0.75) / norm.ppf(1 - 1 / 16)) ** 2, rel=0.2)
 
 
 def test_too_few_images_or_no_ability_leave_the_terms_alike() -> None:
-    assert term_reliability(normals(4), lambda _: np.zeros(3)) == [1, 1, 1]
-    assert term_reliability(normals(8), lambda picture: -float(changed(picture)) * np.ones(2)) == [1, 1]
+    assert term_reliability([], lambda _: np.zeros(3), 3) == [1, 1, 1]
+    assert term_reliability(normals(4), lambda _: np.zeros(3), 3) == [1, 1, 1]
+    assert term_reliability(normals(8), lambda picture: -float(changed(picture)) * np.ones(2), 2) == [1, 1]

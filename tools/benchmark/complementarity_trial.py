@@ -25,7 +25,6 @@ from edge.image_file import read_image
 from edge.preprocess import preprocess
 from edge.strict_yaml import StrictModel, parse
 from tools.benchmark.anomaly_set import AnomalySet, Kind
-from tools.export_onnx import RELIABILITY_PICTURES
 from tools.inspection_graph import InspectionGraph
 from tools.start_calibration import score, start_calibration
 from trainer.dataset import NormalImages
@@ -152,7 +151,7 @@ def run_trial(material: Material, features: Cache, config: TrainConfig, regulari
     fold_spectral_norm(model.decoder)
     graph = InspectionGraph(model).eval()
     centers = [one.numpy() for one in learned_features(model, features).values()]
-    tensors = start_calibration(graph, centers, material.held_out, material.held_out[:RELIABILITY_PICTURES], "spread").tensors
+    tensors = start_calibration(graph, centers, material.held_out, material.held_out, "spread").tensors
     scores = []
     for one in material.anomalies.images:
         scores.append(score(graph, tensors, one.picture)[:2])
