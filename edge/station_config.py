@@ -74,7 +74,7 @@ class StationConfig(StrictModel):
     @classmethod
     def _not_empty(cls, value: Path | None) -> Path | None:
         if value is not None and not value.name:
-            raise ValueError("expected the path of a picture")
+            raise ValueError(f"expected the path of a picture, got {str(value)!r}; correct the value")
         return value
 
 

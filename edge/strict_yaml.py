@@ -83,6 +83,9 @@ def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
         return f"unknown key `{key}`; {hint}"
     if detail["type"] == "missing":
         return f"key `{key}` is missing; add it"
+    if detail["type"] == "value_error":  # a rule of ours, whose message says what came and what to do
+        message = detail["msg"].removeprefix("Value error, ")
+        return f"`{key}`: {message}" if location else message
     return f"`{key}`: {_lower_first(detail['msg'])}, got {detail['input']!r}; correct the value{_unit_hint(location)}"
 
 

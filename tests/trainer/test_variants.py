@@ -112,6 +112,11 @@ def test_options_that_do_not_fit_are_refused(options: dict[str, object], message
         parse(TrainConfig, options, "flags")
 
 
+def test_a_rule_across_options_is_told_without_the_whole_file() -> None:
+    with pytest.raises(ConfigError, match=r"^flags: encoder: an mlp makes a vector, not a map; set feature: vector$"):
+        parse(TrainConfig, {"encoder": "mlp"}, "flags")
+
+
 def test_options_beside_a_preset_go_before_it() -> None:
     config = TrainConfig.model_validate({"model": "patent", "regulariser": "spectral"})
     assert (config.feature, config.feature_norm, config.reconstruction_error) == ("vector", "l2", "l2")
