@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,7 @@ pytest.importorskip("torch")
 
 from tools.demo_images import demo_image
 from trainer.train_config import TrainConfig
+from trainer.train_loop import TrainLoop
 
 SMALL = {"input_size": 128, "steps": 4, "batch_size": 4, "checkpoint_every": 2, "centers": 16}
 
@@ -35,3 +38,18 @@ def demo_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index in range(24):
         cv2.imwrite(str(folder / f"{index:02d}.png"), demo_image(random)[0])
     return folder
+
+
+@contextmanager
+def killed_at(monkeypatch: pytest.MonkeyPatch, step: int) -> Iterator[None]:
+    """Training within is interrupted, as by Ctrl-C, when it has made ``step`` steps."""
+    one_step = TrainLoop.one_step
+
+    def killed(self: TrainLoop) -> dict[str, float]:
+        if self.step == step:
+            raise KeyboardInterrupt
+        return one_step(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainLoop, "one_step", killed)
+        yield

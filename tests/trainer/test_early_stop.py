@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.trainer.conftest import killed_at
 from tests.trainer.test_training_run import config_file, train
 from trainer import checkpoint
 from trainer.early_stop import EarlyStop
@@ -84,15 +85,7 @@ def test_a_run_killed_between_best_and_stop_resumes_to_the_same(
 ) -> None:
     config = config_file(tmp_path, steps=50, evaluate_every=1, patience=4)
     assert train(demo_dir, "--out", tmp_path / "straight", "--config", config) == 0
-    one_step = TrainLoop.one_step
-
-    def killed(self: TrainLoop) -> dict[str, float]:
-        if self.step == 5:
-            raise KeyboardInterrupt
-        return one_step(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainLoop, "one_step", killed)
+    with killed_at(monkeypatch, 5):
         assert train(demo_dir, "--out", tmp_path / "killed", "--config", config) == 130
     assert checkpoint.load(tmp_path / "killed")[1].step == 4
     assert train(demo_dir, "--out", tmp_path / "killed", "--config", config) == 0

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.trainer.conftest import SMALL
+from tests.trainer.conftest import SMALL, killed_at
 from trainer import checkpoint
 from trainer.cli import main
 from trainer.dataset import find_normal_images
 from trainer.train_config import TrainConfig, documented_yaml
-from trainer.train_loop import TrainLoop
 
 
 def config_file(tmp_path: Path, **changes: object) -> Path:
@@ -41,15 +40,7 @@ def test_a_run_holds_its_config_its_images_and_its_metrics(demo_dir: Path, tmp_p
 def test_a_killed_run_resumes_to_the_very_same_model(demo_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_file(tmp_path)
     assert train(demo_dir, "--out", tmp_path / "straight", "--config", config) == 0
-    one_step = TrainLoop.one_step
-
-    def killed(self: TrainLoop) -> dict[str, float]:
-        if self.step == 3:
-            raise KeyboardInterrupt
-        return one_step(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainLoop, "one_step", killed)
+    with killed_at(monkeypatch, 3):
         assert train(demo_dir, "--out", tmp_path / "killed", "--config", config) == 130
     assert checkpoint.load(tmp_path / "killed")[1].step == 2
     assert train(demo_dir, "--out", tmp_path / "killed", "--config", config) == 0

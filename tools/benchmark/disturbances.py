@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from edge.frame import Image
+from tools.part_region import moved
 
 SHIFT = 0.02
 """Of the image's width or height."""
@@ -23,9 +24,7 @@ def brightness(image: Image, factor: float) -> Image:
 def shift(image: Image, across: float, down: float) -> Image:
     """Moved right and down by these shares of width and height, to whole pixels; the border is replicated."""
     height, width = image.shape[:2]
-    columns = np.clip(np.arange(width) - round(across * width), 0, width - 1)
-    rows = np.clip(np.arange(height) - round(down * height), 0, height - 1)
-    return np.ascontiguousarray(image[rows][:, columns])
+    return moved(image, round(down * height), round(across * width), cv2.BORDER_REPLICATE)
 
 
 def blur(image: Image) -> Image:
