@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.brightness import brightness_range
 from calibration.center import derive_center
 from calibration.normal_images import Jobs
 from calibration.run_normal_images import read_features, score_images
@@ -65,10 +66,11 @@ def derive(
         return one
 
     tensors = start.with_ignore_mask(view.ignore_mask)
-    engine.bind(tensors)
     if jobs.center:
-        features = read_features(engine, view, jobs.center, step("C"))
+        engine.bind(CalibrationTensors.neutral(view.shape))
+        features, brightness = read_features(engine, view, jobs.center, step("C"))
         tensors = derive_center(features, view.shape, view.ignore_mask).with_ignore_mask(view.ignore_mask)
+        tensors = tensors.replace(brightness_range=brightness_range(brightness))
         if rule == "bundle":
             tensors = tensors.replace(**{name: start[name] for name in WEIGHTS})
     if rule != "bundle":

@@ -9,6 +9,7 @@ import numpy as np
 
 from calibration.center import Features, own_grid
 from calibration.normal_images import ImageList
+from edge.calibration_tensors import Array
 from edge.engines.base import Engine
 from edge.errors import ImageError
 from edge.frame import Image
@@ -19,19 +20,23 @@ from edge.verdict import Scores
 Progress = Callable[[], None]
 
 
-def read_features(engine: Engine, view: StationView, images: ImageList, progress: Progress) -> Features:
-    """Z of every image, one array a group (N×channels×h'×w', half precision): some 0.3 MB an image at the default size."""
+def read_features(engine: Engine, view: StationView, images: ImageList, progress: Progress) -> tuple[Features, Array]:
+    """Z of every image, one array a group (N×channels×h'×w', half precision), and mean grey [N], 0…1.
+
+    Some 0.3 MB an image at the default size.
+    """
+    brightness = np.empty(len(images), np.float32)
     features = [
         np.empty((len(images), group.channels, *view.shape.group_grid(group)), np.float16) for group in view.shape.groups
     ]  # fmt: skip
     for index, (path, _) in enumerate(images):
-        feature = engine.read_feature(_prepared(view, path))
+        feature, brightness[index] = engine.read_feature(_prepared(view, path))
         if not np.isfinite(feature).all():
             raise ImageError(f"{path}: the engine gave a feature that is not finite; remove the image, or rebuild the engine")
         for kept, one in zip(features, own_grid(feature, view.shape), strict=True):
             kept[index] = one
         progress()
-    return features
+    return features, brightness
 
 
 def score_images(engine: Engine, view: StationView, images: ImageList, progress: Progress) -> list[Scores]:

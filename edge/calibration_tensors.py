@@ -19,6 +19,7 @@ from edge.graph_contract import GraphShape
 Array = NDArray[np.float32]
 
 POSITIVE = ("feature_scale", "reconstruction_scale")
+ANY_BRIGHTNESS = (0.0, 255.0)
 UNIT = (*POSITIVE, "group_weight", "feature_weight", "reconstruction_weight")
 
 
@@ -26,6 +27,7 @@ UNIT = (*POSITIVE, "group_weight", "feature_weight", "reconstruction_weight")
 class CalibrationTensors:
     """All float32, by name, in the graph's order. Z has D channels in G groups on a grid of h×w; the map has H×W positions.
 
+    brightness_range [2]: lowest and highest mean grey (0…255) of normal images; the graph brings a picture outside back to it.
     feature_mean [D, h, w], feature_scale [D]: z = (Z − mean)·scale, before the norm.
     centers_i [K, d]: for each group i with the norm "nearest", its C, in the scale of z.
     whitening_i [h'·w', d, d]: for each group i with the norm "mahalanobis" and own grid h'×w', A with AᵀA the inverse covariance.
@@ -41,6 +43,7 @@ class CalibrationTensors:
         """Name → shape of every tensor for a graph of ``shape``."""
         grid = (shape.map_height, shape.map_width)
         shapes: dict[str, tuple[int, ...]] = {
+            "brightness_range": (2,),
             "feature_mean": (shape.channels, shape.feature_height, shape.feature_width),
             "feature_scale": (shape.channels,),
             "group_weight": (len(shape.groups),),
@@ -61,8 +64,9 @@ class CalibrationTensors:
 
     @classmethod
     def neutral(cls, shape: GraphShape) -> CalibrationTensors:
-        """Zero centres, unit scales and weights, nothing ignored: the start from which calibration reads Z."""
+        """Zero centres, unit scales and weights, nothing ignored, any brightness: the start from which calibration reads Z."""
         arrays = {name: np.full(size, float(name in UNIT), np.float32) for name, size in cls.shapes(shape).items()}
+        arrays["brightness_range"][:] = ANY_BRIGHTNESS
         for index, group in enumerate(shape.groups):
             if group.norm == "mahalanobis":
                 arrays[whitening_name(index)][:] = np.eye(group.channels)
@@ -86,6 +90,9 @@ class CalibrationTensors:
             raise SlotError(f"{origin}: the groups' weights must be ≥ 0 and not all 0; calibrate again")
         if any((self[name] <= 0).any() for name in POSITIVE):
             raise SlotError(f"{origin}: scales must be above 0; calibrate again")
+        low, high = self["brightness_range"]
+        if not 0 <= low <= high <= 255 or high == 0:
+            raise SlotError(f"{origin}: brightness_range must rise within 0…255, is {low:.4g}…{high:.4g}; calibrate again")
         mask = self["ignore_mask"]
         if mask.min() < 0 or mask.max() > 1 or mask.all():
             raise SlotError(f"{origin}: ignore_mask must lie in 0…1 and leave something to judge; calibrate again")

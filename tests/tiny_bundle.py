@@ -1,7 +1,8 @@
 """A bundle whose graph keeps the contract and is small enough to run in microseconds; real ONNX, run by the real runtime.
 
-Z is the blue and green channel averaged over 8×8 pixels; L1 the largest distance to the nearest centre; L2 the largest error
-of the red channel relative to its mean, so that a black image divides by zero and gives a true NaN.
+The picture is brought into ``brightness_range``; Z is the blue and green channel averaged over 8×8 pixels; L1 the largest
+distance to the nearest centre; L2 the largest error of the red channel relative to its mean, so that a black image divides by
+zero and gives a true NaN.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ SHAPE = GraphShape(
 
 GRAPH = """
 <ir_version: 9, opset_import: ["" : 19]>
-tiny (uint8[1,64,64,3] image, float[2,8,8] feature_mean, float[2] feature_scale, float[1] group_weight, float[16,2] centers_0,
+tiny (uint8[1,64,64,3] image, float[2] brightness_range, float[2,8,8] feature_mean, float[2] feature_scale,
+      float[1] group_weight, float[16,2] centers_0,
       float[8,8] reconstruction_offset, float[8,8] reconstruction_scale, float[8,8] ignore_mask,
       float[1] feature_weight, float[1] reconstruction_weight)
   => (float[1] feature_score, float[1] reconstruction_score, float[1] score, float[1,8,8] anomaly_map,
@@ -35,7 +37,14 @@ tiny (uint8[1,64,64,3] image, float[2,8,8] feature_mean, float[2] feature_scale,
 {
   wide = Cast <to = 1> (image)
   planes = Transpose <perm = [0, 3, 1, 2]> (wide)
-  pooled = AveragePool <kernel_shape = [8, 8], strides = [8, 8]> (planes)
+  level = ReduceMean <keepdims = 0> (planes)
+  level_lit = Max (level, one)
+  lowest, highest = Split <axis = 0, num_outputs = 2> (brightness_range)
+  lifted = Max (level_lit, lowest)
+  allowed = Min (lifted, highest)
+  gain = Div (allowed, level_lit)
+  lit = Mul (planes, gain)
+  pooled = AveragePool <kernel_shape = [8, 8], strides = [8, 8]> (lit)
   reconstruction = Mul (pooled, small_scale)
   split_sizes = Constant <value_ints = [2, 1]> ()
   feature, red = Split <axis = 1> (reconstruction, split_sizes)

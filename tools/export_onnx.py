@@ -59,11 +59,10 @@ def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str,
     graph = InspectionGraph(model).eval()
     shape = graph.shape
     pictures, fresh = _pictures(images or Path(record.source), record)
-    stored = safetensors.numpy.load_file(features_path)
-    features = [stored[f"group_{index}"] for index in range(len(shape.groups))]
+    learned = safetensors.numpy.load_file(features_path)
     config = record.config
     by_hand = (config.feature_weight, config.reconstruction_weight) if config.weights_from == "manual" else None
-    start = start_calibration(graph, features, pictures, fresh, "mean", by_hand)
+    start = start_calibration(graph, learned, pictures, fresh, "mean", by_hand)
     tensors = start.tensors
     with new_folder(out) as folder:
         onnx_path = folder / "model.fp32.onnx"

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from edge.calibration_tensors import CalibrationTensors, centers_name, whitening_name
 from edge.graph_contract import FeatureGroup, GraphShape
-from trainer.model import Model
+from trainer.model import GREY, Model
 
 SATURATED = 250.0
+LEAST_GAIN, MOST_GAIN = 0.75, 1.33
+"""How far a picture's brightness is corrected: the light of a hall drifts by some tens of percent; beyond, something is wrong."""
 TOP_SHARE = 0.01
 
 
@@ -28,7 +30,7 @@ class InspectionGraph(nn.Module):
         self.shape = graph_shape(model)
         laplacian = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
         self.register_buffer("laplacian", laplacian.reshape(1, 1, 3, 3))
-        self.register_buffer("grey", torch.tensor([0.114, 0.587, 0.299]).reshape(1, 3, 1, 1))
+        self.register_buffer("grey", torch.tensor(GREY).reshape(1, 3, 1, 1))
 
     def forward(self, image: Tensor, *calibration: Tensor) -> tuple[Tensor, ...]:
         """image uint8 1×H×W×3; calibration: the tensors of ``CalibrationTensors.shapes``, in their order.
@@ -36,8 +38,7 @@ class InspectionGraph(nn.Module):
         Returns feature_score, reconstruction_score, score, anomaly_map, map_mean, image_quality, feature, reconstruction.
         """
         tensors = dict(zip(CalibrationTensors.shapes(self.shape), calibration, strict=True))
-        bgr = image.to(torch.float32).permute(0, 3, 1, 2)
-        feature, image_hat, error = self.model(bgr)
+        grey, feature, image_hat, error = self.look(image, tensors)
         distances, error_map = self.maps(feature, error, tensors)
         pooled = self.terms(distances, error_map, tensors)
         feature_score = (tensors["group_weight"] * pooled[:-1]).sum().reshape(1)
@@ -46,7 +47,6 @@ class InspectionGraph(nn.Module):
         distance_map = (tensors["group_weight"][:, None, None] * distances).sum(0)
         anomaly_map = (tensors["feature_weight"] * distance_map + tensors["reconstruction_weight"] * error_map)[None]
 
-        grey = (bgr * self.grey).sum(1, keepdim=True)
         quality = torch.stack(
             [
                 grey.mean() * (1.0 / 255.0),
@@ -55,6 +55,12 @@ class InspectionGraph(nn.Module):
             ]
         )
         return feature_score, reconstruction_score, score, anomaly_map, anomaly_map.mean().reshape(1), quality, feature, image_hat
+
+    def look(self, image: Tensor, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The grey picture (1×1×H×W, 0…255) as it came; Z, X̂ and the L2 error map of it at normal brightness."""
+        bgr = image.to(torch.float32).permute(0, 3, 1, 2)
+        grey = (bgr * self.grey).sum(1, keepdim=True)
+        return grey, *self.model(with_normal_brightness(bgr, grey.mean(), tensors["brightness_range"]))
 
     def maps(self, feature: Tensor, error: Tensor, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """L1 of each group (G×H×W) and L2 (H×W) at each position of the map, 0 where nothing is judged."""
@@ -98,6 +104,16 @@ def graph_shape(model: Model) -> GraphShape:
         height=config.input_size, width=config.input_size, groups=encoder.groups, centers=config.centers,
         feature_height=encoder.grid, feature_width=encoder.grid, map_height=config.grid, map_width=config.grid,
     )  # fmt: skip
+
+
+def with_normal_brightness(bgr: Tensor, brightness: Tensor, allowed: Tensor) -> Tensor:
+    """``bgr`` (0…255) times the gain that brings its ``brightness`` (mean grey) into ``allowed`` (lowest, highest).
+
+    Within the range of normal parts nothing is changed, so that what varies from part to part still counts.
+    """
+    brightness = torch.clamp(brightness, min=1.0)
+    gain = torch.clamp(brightness, min=allowed[0], max=allowed[1]) / brightness
+    return torch.clamp(bgr * torch.clamp(gain, LEAST_GAIN, MOST_GAIN), max=255.0)
 
 
 def feature_distance(z: Tensor, group: FeatureGroup, centers: Tensor | None, whitening: Tensor | None) -> Tensor:

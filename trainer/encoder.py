@@ -13,6 +13,9 @@ from trainer.train_config import TrainConfig
 from trainer.trunk import Trunk
 
 DEEP_STRIDE = 4
+MEAN, DEVIATION = 118.0, 50.0
+"""Of a standardised picture, grey levels: about those of the photographs the trunk was trained on."""
+LEAST_DEVIATION = 8.0
 
 
 class Encoder(nn.Module, ABC):
@@ -53,8 +56,9 @@ class LiteEncoder(Encoder):
     """A pretrained EfficientNet-Lite trunk. Z has a fine group (stages 1 and 2 of the full image) and a deep one (stage 4 of half).
 
     No single stage serves every part: small defects want shallow stages and a big image, low-contrast ones and wrong shapes deep
-    stages. Each channel is standardised by the normal images; then a random orthonormal projection narrows it, which keeps
-    distances and needs no data (Johnson & Lindenstrauss 1984). Fine: stride 8 of the input. Deep: stride 32.
+    stages, of a picture whose light is taken out. Each channel is standardised by the normal images; then a random orthonormal
+    projection narrows it, which keeps distances and needs no data (Johnson & Lindenstrauss 1984). Fine: stride 8 of the input.
+    Deep: stride 32.
     """
 
     def __init__(self, config: TrainConfig, fine_norm: FeatureNorm, deep_norm: FeatureNorm) -> None:
@@ -103,7 +107,8 @@ class LiteEncoder(Encoder):
     def _stages(self, image: Tensor) -> tuple[Tensor, Tensor]:
         stage1, stage2 = self.trunk(image, 2)
         fine = torch.cat([F.avg_pool2d(stage1, 2), stage2], dim=1)
-        return F.avg_pool2d(fine, 3, 1, 1, count_include_pad=False), self.trunk(F.avg_pool2d(image, 2), 3)[-1]
+        fine = F.avg_pool2d(fine, 3, 1, 1, count_include_pad=False)
+        return fine, self.trunk(standardised(F.avg_pool2d(image, 2)), 3)[-1]
 
     def frozen_feature(self, image: Tensor) -> Tensor:
         fine, deep = self._stages(image)
@@ -123,6 +128,13 @@ class LiteEncoder(Encoder):
             return out
         parts = frozen.split(self.frozen_widths, 1)
         return torch.cat([layer(part) for layer, part in zip(layers, parts, strict=True)], 1)
+
+
+def standardised(image: Tensor) -> Tensor:
+    """Each picture of N×3×H×W (0…255) with the same mean and contrast: how it is lit does not reach the deep stages."""
+    mean = image.mean((1, 2, 3), keepdim=True)
+    deviation = (image - mean).square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=LEAST_DEVIATION)
+    return ((image - mean) / deviation * DEVIATION + MEAN).clamp(0.0, 255.0)
 
 
 class CnnEncoder(Encoder):

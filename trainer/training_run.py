@@ -15,7 +15,7 @@ from trainer import checkpoint
 from trainer.dataset import NormalImages, find_normal_images
 from trainer.early_stop import EarlyStop
 from trainer.encoder import LiteEncoder
-from trainer.model import Model
+from trainer.model import GREY, Model
 from trainer.ranks import Ranks
 from trainer.spectral_norm import fold_spectral_norm
 from trainer.train_config import TrainConfig
@@ -158,7 +158,10 @@ def new_model(config: TrainConfig, paths: list[Path]) -> Model:
 
 
 def learned_features(model: Model, cache: Cache) -> dict[str, torch.Tensor]:
-    """Z of every learned image, one tensor a group on its own grid, half precision: the bundle's C and statistics come from it."""
+    """What the bundle's C and statistics come from, of every learned image: Z, and ``brightness``, its mean grey (0…1).
+
+    Z is ``group_0`` and so on, one tensor a group on its own grid, half precision.
+    """
     parts: list[list[torch.Tensor]] = [[] for _ in model.encoder.groups]
     model.eval()
     with torch.no_grad():
@@ -166,4 +169,5 @@ def learned_features(model: Model, cache: Cache) -> dict[str, torch.Tensor]:
             feature = model.encoder(cache.frozen(model, slice(index, index + 1)))
             for part, one, group in zip(parts, feature.split(model.encoder.widths, 1), model.encoder.groups, strict=True):
                 part.append(one[:, :, :: group.stride, :: group.stride].half().cpu())
-    return {f"group_{index}": torch.cat(part).contiguous() for index, part in enumerate(parts)}
+    features = {f"group_{index}": torch.cat(part).contiguous() for index, part in enumerate(parts)}
+    return features | {"brightness": (cache.image.mean((2, 3)) @ cache.image.new_tensor(GREY)).cpu()}

@@ -59,11 +59,11 @@ class Engine(ABC):
         grid = (self.shape.map_height, self.shape.map_width)
         return Inference(scores, outputs[graph_contract.ANOMALY_MAP].reshape(grid))
 
-    def read_feature(self, image: Image) -> Array:
-        """Z of one image, float32 channels×feature_height×feature_width; calibration derives C from it."""
-        feature = self._run(image, (graph_contract.FEATURE,))[graph_contract.FEATURE]
-        grid: Array = feature.reshape(self.shape.channels, self.shape.feature_height, self.shape.feature_width)
-        return grid
+    def read_feature(self, image: Image) -> tuple[Array, float]:
+        """Z of one image, float32 channels×feature_height×feature_width, and its mean grey (0…1); calibration derives C from it."""
+        outputs = self._run(image, (graph_contract.FEATURE, graph_contract.IMAGE_QUALITY))
+        grid = (self.shape.channels, self.shape.feature_height, self.shape.feature_width)
+        return outputs[graph_contract.FEATURE].reshape(grid), float(outputs[graph_contract.IMAGE_QUALITY].reshape(3)[0])
 
     def read_reconstruction(self, image: Image) -> Array:
         """X̂ for people to look at, float32 h×w×3 (BGR, 0…1)."""

@@ -150,8 +150,8 @@ def run_trial(material: Material, features: Cache, config: TrainConfig, regulari
     smoothness = loop.smoothness()
     fold_spectral_norm(model.decoder)
     graph = InspectionGraph(model).eval()
-    centers = [one.numpy() for one in learned_features(model, features).values()]
-    tensors = start_calibration(graph, centers, material.held_out, material.held_out, "spread").tensors
+    learned = {name: one.numpy() for name, one in learned_features(model, features).items()}
+    tensors = start_calibration(graph, learned, material.held_out, material.held_out, "spread").tensors
     scores = []
     for one in material.anomalies.images:
         scores.append(score(graph, tensors, one.picture)[:2])
