@@ -18,6 +18,7 @@ import yaml
 from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, ReferenceImage, file_sha256
 from edge.calibration_tensors import CalibrationTensors
 from edge.durable_files import new_folder
+from edge.engines.base import Engine
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.errors import EdgeInspectError, InputError
 from edge.frame import Image
@@ -27,7 +28,7 @@ from edge.preprocess import preprocess
 from edge.verdict import Scores
 from tools.inspection_graph import InspectionGraph
 from tools.reliability import MOST
-from tools.start_calibration import score, start_calibration
+from tools.start_calibration import start_calibration
 from trainer import checkpoint
 from trainer.dataset import find_normal_images
 
@@ -62,12 +63,14 @@ def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str,
     learned = safetensors.numpy.load_file(features_path)
     config = record.config
     by_hand = (config.feature_weight, config.reconstruction_weight) if config.weights_from == "manual" else None
-    start = start_calibration(graph, learned, pictures, fresh, "mean", by_hand)
-    tensors = start.tensors
+    center = model.center[0].numpy() if config.center == "moving_average" else None
     with new_folder(out) as folder:
         onnx_path = folder / "model.fp32.onnx"
-        _export(graph, tensors, pictures[0], onnx_path)
-        parity, expected = _compare(graph, tensors, pictures, onnx_path)
+        write_onnx(graph, onnx_path)
+        with OnnxRuntimeEngine(onnx_path, shape) as engine:
+            start = start_calibration(engine, learned, pictures, fresh, "mean", by_hand, center)
+            tensors = start.tensors
+            parity, expected = _compare(graph, tensors, pictures, engine)
         (folder / START_CALIBRATION).mkdir()
         hashes = {f"{START_CALIBRATION}/{name}": digest for name, digest in tensors.save(folder / START_CALIBRATION).items()}
         hashes[onnx_path.name] = file_sha256(onnx_path)
@@ -114,8 +117,11 @@ def _pictures(folder: Path, record: checkpoint.RunRecord) -> tuple[list[Image], 
     return read((first if len(first) >= MINIMUM_PICTURES else first + then)[:PICTURES]), read(fresh[:MOST])
 
 
-def _export(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image, path: Path) -> None:
-    arguments = graph.arguments(torch.from_numpy(picture)[None], tensors)
+def write_onnx(graph: InspectionGraph, path: Path) -> None:
+    """Write ``graph``, whose inputs keep ``edge.graph_contract``, and check it."""
+    tensors = CalibrationTensors.neutral(graph.shape)
+    picture = torch.zeros(1, graph.shape.height, graph.shape.width, 3, dtype=torch.uint8)
+    arguments = graph.arguments(picture, tensors)
     names = [IMAGE, *(name for name, _ in tensors.items())]
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision, which is not needed
     with warnings.catch_warnings():
@@ -134,13 +140,12 @@ def _export(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image,
 
 
 def _compare(
-    graph: InspectionGraph, tensors: CalibrationTensors, pictures: list[Image], onnx_path: Path
+    graph: InspectionGraph, tensors: CalibrationTensors, pictures: list[Image], engine: Engine
 ) -> tuple[dict[str, Any], list[Scores]]:
-    """Score ``pictures`` by the checkpoint and by ONNX Runtime; the parity report and ONNX Runtime's scores."""
-    reference = np.array([score(graph, tensors, picture) for picture in pictures])
-    with OnnxRuntimeEngine(onnx_path, graph.shape) as engine:
-        engine.bind(tensors)
-        scores = [engine.infer(picture).scores for picture in pictures]
+    """Score ``pictures`` by the checkpoint and by ``engine``; the parity report and the engine's scores."""
+    reference = np.array([_score(graph, tensors, picture) for picture in pictures])
+    engine.bind(tensors)
+    scores = [engine.infer(picture).scores for picture in pictures]
     exported = np.array([(s.feature_score, s.reconstruction_score, s.score) for s in scores])
     # Relative to the largest score of its kind: an image that is a centre itself has the distance 0, and only rounding is left.
     largest = np.maximum(np.abs(reference).max(axis=0), 1e-6)
@@ -163,3 +168,10 @@ def _compare(
             f"({flips} decision flips; allowed {PARITY_TOLERANCE:.2%}); no bundle was written"
         )
     return parity, scores
+
+
+def _score(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image) -> tuple[float, float, float]:
+    """L1, L2 and L of one picture (uint8 H×W×3, BGR) by the checkpoint."""
+    with torch.no_grad():
+        result = graph(*graph.arguments(torch.from_numpy(picture)[None], tensors))
+    return float(result[0]), float(result[1]), float(result[2])

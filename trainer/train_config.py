@@ -19,7 +19,8 @@ PRESETS: dict[str, dict[str, object]] = {
     # The method in its plainest form: a vector Z, one centre, the L2 norm of Z and of the pixels, Jacobian at C exactly.
     "patent": {
         "input_size": 256, "feature": "vector", "feature_norm": "l2", "reconstruction_error": "l2",
-        "feature_pooling": "max", "reconstruction_pooling": "mean", "regulariser": "jacobian", "penalty_rate": 1e-5,
+        "feature_pooling": "max", "reconstruction_pooling": "mean", "regulariser": "jacobian",
+        "penalty_rate": 1e-5, "penalty_every": 1,
     },
 }  # fmt: skip
 
@@ -65,7 +66,8 @@ class TrainConfig(StrictModel):
     batch_size: int = Field(8, ge=1, le=512, description="images a step")
     feature_rate: float = Field(1e-5, gt=0, description="learning rate of update (i), φ by L1")
     reconstruction_rate: float = Field(2e-3, gt=0, description="learning rate of update (ii), φ and ψ by L2")
-    penalty_rate: float = Field(1e-5, gt=0, description="learning rate of update (iii), ψ by L3")
+    penalty_rate: float = Field(4e-5, gt=0, description="learning rate of update (iii), ψ by L3")
+    penalty_every: int = Field(4, ge=1, description="steps between two of update (iii), which costs as much as the other two")
     seed: int = Field(0, ge=0, description="same seed, same images, same machine: same model")
     checkpoint_every: int = Field(100, ge=1, description="steps between checkpoints, from which a killed run resumes")
     max_bad_share: float = Field(0.1, ge=0, le=1, description="more unreadable images than this share stop the run")

@@ -97,7 +97,7 @@ class TrainLoop:
         l2 = model.error_map(image_hat, feature_hat, image, frozen).mean()
         _update(by_reconstruction, weight * l2, [*self.head, *self.decoder], self.ranks)
 
-        if config.regulariser in ("projection", "jacobian"):
+        if config.regulariser in ("projection", "jacobian") and self.step % config.penalty_every == 0:
             penalty = self.gradient_penalty(int(random.integers(2**62)), exact=config.regulariser == "jacobian")
             _update(by_penalty, penalty, self.decoder, self.ranks)  # v of eq. 7 is the same on all ranks
             self.last_penalty = float(penalty.detach())

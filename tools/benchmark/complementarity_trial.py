@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -19,14 +20,16 @@ import calibration.term_weights
 import tools.inspection_graph
 import tools.start_calibration
 import trainer
+from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.errors import ImageError, InputError
 from edge.frame import Image
 from edge.image_file import read_image
 from edge.preprocess import preprocess
 from edge.strict_yaml import StrictModel, parse
 from tools.benchmark.anomaly_set import AnomalySet, Kind
+from tools.export_onnx import write_onnx
 from tools.inspection_graph import InspectionGraph
-from tools.start_calibration import score, start_calibration
+from tools.start_calibration import start_calibration
 from trainer.dataset import NormalImages
 from trainer.model import Model
 from trainer.spectral_norm import fold_spectral_norm
@@ -151,11 +154,17 @@ def run_trial(material: Material, features: Cache, config: TrainConfig, regulari
     fold_spectral_norm(model.decoder)
     graph = InspectionGraph(model).eval()
     learned = {name: one.numpy() for name, one in learned_features(model, features).items()}
-    tensors = start_calibration(graph, learned, material.held_out, material.held_out, "spread").tensors
     scores = []
-    for one in material.anomalies.images:
-        scores.append(score(graph, tensors, one.picture)[:2])
-        progress()
+    with TemporaryDirectory() as folder:
+        onnx_path = Path(folder) / "model.onnx"
+        write_onnx(graph, onnx_path)
+        with OnnxRuntimeEngine(onnx_path, graph.shape) as engine:
+            tensors = start_calibration(engine, learned, material.held_out, material.held_out, "spread").tensors
+            engine.bind(tensors)
+            for one in material.anomalies.images:
+                figures = engine.infer(one.picture).scores
+                scores.append((figures.feature_score, figures.reconstruction_score))
+                progress()
     if not np.isfinite(scores).all():
         raise ImageError(f"{material.anomalies.name}, seed {config.seed}, {regulariser}: a score is not finite; train otherwise")
     images = material.anomalies.images
