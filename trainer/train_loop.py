@@ -138,6 +138,7 @@ class TrainLoop:
         """Everything beside the model that a resumed run needs, as tensors."""
         tensors = {"step": torch.tensor(self.step), "center": self.model.center.clone(), "scale": self.scale}
         tensors["initial_variance"] = torch.tensor(self.initial_variance, dtype=torch.float64)
+        tensors["last_penalty"] = torch.tensor(self.last_penalty, dtype=torch.float64)
         for number, optimizer in enumerate(self.optimizers):
             for index, moments in optimizer.state_dict()["state"].items():
                 for key, value in moments.items():
@@ -149,7 +150,7 @@ class TrainLoop:
         self.step = int(tensors["step"])
         self.model.center.copy_(tensors["center"])
         self.scale = tensors["scale"].to(self.ranks.device)
-        self.initial_variance = float(tensors["initial_variance"])
+        self.initial_variance, self.last_penalty = float(tensors["initial_variance"]), float(tensors["last_penalty"])
         for number, optimizer in enumerate(self.optimizers):
             content = optimizer.state_dict()
             for name, value in tensors.items():

@@ -110,7 +110,7 @@ def test_a_graph_that_scores_differently_writes_no_bundle(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The exported graph gets another weight than the checkpoint: the gate must see it."""
-    export = export_onnx._export
+    export = export_onnx.write_onnx
 
     def spoiled(graph: InspectionGraph, *arguments: object) -> None:
         weight = graph.model.decoder.to_image.weight
@@ -120,7 +120,7 @@ def test_a_graph_that_scores_differently_writes_no_bundle(
             export(graph, *arguments)  # type: ignore[arg-type]
             weight.copy_(kept)
 
-    monkeypatch.setattr(export_onnx, "_export", spoiled)
+    monkeypatch.setattr(export_onnx, "write_onnx", spoiled)
     assert main([str(run), "--out", str(tmp_path / "bundle")]) == 1
     assert "parity gate failed" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
