@@ -206,7 +206,7 @@ def test_the_whole_and_again_without_training(
     ("arguments", "message"),
     [
         (["--data", "/nonexistent"], "expected a folder of sets"),
-        (["--data", "{data}/not_a_set"], "train/good and test/good, found none"),
+        (["--data", "{data}/not_a_set"], "or a folder of sets, found none"),
         (["--data", "{data}", "--sets", "plate,bottle"], "there is no set 'bottle'; --sets takes plate, transistor"),
         (["--data", "{data}", "--regularisers", "projection,magic"], "or 'none', got 'magic'"),
         ([], "set EDGE_INSPECT_DATA"),

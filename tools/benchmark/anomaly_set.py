@@ -11,10 +11,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import ConfigError, ImageError
+from edge.errors import ConfigError
 from edge.frame import Image
 from edge.image_file import read_image, survey_images
 from edge.preprocess import preprocess
+from tools.benchmark.labelled_set import find_labelled_sets
 from tools.synthetic_anomalies import GLOBAL, LOCAL, global_anomaly, local_anomaly
 
 Kind = Literal["good", "local", "global"]
@@ -35,7 +36,7 @@ USUAL = 0.75
 
 
 @dataclass(frozen=True)
-class LabelledImage:
+class Specimen:
     """picture: uint8 size×size×3, BGR, as the graph takes it. source: the folder, or ``synthetic <name>``.
 
     base: which good image of the set it was made from, counted from 0; −1 for a real anomaly; its own number for a good one.
@@ -52,17 +53,13 @@ class AnomalySet:
     """images: the good ones first. left_out: synthetic global anomaly → how many were too like a good part to count."""
 
     name: str
-    images: list[LabelledImage]
+    images: list[Specimen]
     left_out: dict[str, int]
 
 
 def find_sets(data: Path, wanted: list[str] | None) -> list[Path]:
-    """The folders in ``data`` with train/good and test/good, by name, or the ``wanted`` ones; raises ConfigError or ImageError."""
-    if not data.is_dir():
-        raise ConfigError(f"{data}: expected a folder of sets, there is none; correct --data")
-    found = {p.name: p for p in sorted(data.iterdir()) if (p / "train" / "good").is_dir() and (p / "test" / "good").is_dir()}
-    if not found:
-        raise ImageError(f"{data}: expected folders that each hold train/good and test/good, found none; correct --data")
+    """The folders of the labelled sets in ``data``, by name, or the ``wanted`` ones; raises ConfigError or ImageError."""
+    found = {one.name: one.folder for one in find_labelled_sets(data)}
     for name in wanted or []:
         if name not in found:
             raise ConfigError(f"{data}: there is no set {name!r}; --sets takes {', '.join(found)}")
@@ -74,10 +71,10 @@ def load_anomaly_set(folder: Path, size: int, limit: int | None, progress: Calla
     synthetic anomalies. The choice is by content hash. Raises ImageError."""
     test = folder / "test"
     originals = [read_image(path).image for path, _ in _survey(test / "good")[:limit]]
-    images = [LabelledImage("good", "good", i, preprocess(image, size, size)) for i, image in enumerate(originals)]
+    images = [Specimen("good", "good", i, preprocess(image, size, size)) for i, image in enumerate(originals)]
     for kind, paths in _real(test, folder.name).items():
         chosen = sorted(paths, key=lambda one: one[1])[:limit]
-        images += [LabelledImage(kind, path.parent.name, -1, preprocess(read_image(path).image, size, size)) for path, _ in chosen]
+        images += [Specimen(kind, path.parent.name, -1, preprocess(read_image(path).image, size, size)) for path, _ in chosen]
     left_out: Counter[str] = Counter()
     usual = usual_difference(originals)
     for number in range(min(SYNTHETIC_EACH, limit or SYNTHETIC_EACH)):
@@ -86,13 +83,13 @@ def load_anomaly_set(folder: Path, size: int, limit: int | None, progress: Calla
         name = list(LOCAL)[(number + turn) % len(LOCAL)]
         donor = originals[(base + 1 + turn) % len(originals)]
         local, _ = local_anomaly(originals[base], name, SYNTHETIC_SEED + turn, donor)
-        images.append(LabelledImage("local", SYNTHETIC + name, base, preprocess(local, size, size)))
+        images.append(Specimen("local", SYNTHETIC + name, base, preprocess(local, size, size)))
         name = list(GLOBAL)[(number + turn) % len(GLOBAL)]
         changed = global_anomaly(originals[base], name, SYNTHETIC_SEED + turn)
         if difference(changed, originals[base]) <= usual:  # it may be a good part as well
             left_out[name] += 1
         else:
-            images.append(LabelledImage("global", SYNTHETIC + name, base, preprocess(changed, size, size)))
+            images.append(Specimen("global", SYNTHETIC + name, base, preprocess(changed, size, size)))
         progress()
     return AnomalySet(folder.name, images, dict(sorted(left_out.items())))
 

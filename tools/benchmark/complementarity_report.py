@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from edge.frame import Image
-from tools.benchmark.anomaly_set import SYNTHETIC, LabelledImage
+from tools.benchmark.anomaly_set import SYNTHETIC, Specimen
 from tools.benchmark.complementarity_figures import BOTH, GROUPS, KINDS, SCORES, Figures, by_source
 from tools.benchmark.complementarity_trial import Trial
 from tools.benchmark.complementarity_verdict import Verdict, answers, better
@@ -143,7 +143,7 @@ def plot(trials: list[Trial], figures: Figures) -> bytes:
     return buffer.getvalue()
 
 
-def examples(images: list[LabelledImage]) -> Image:
+def examples(images: list[Specimen]) -> Image:
     """A row of the montage, uint8 160×…×3: a good image, and a synthetic anomaly of every sort, grey where there is none."""
     of_source = {one.source: one.picture for one in images}
     pictures = [images[0].picture, *(of_source.get(SYNTHETIC + name) for name in (*LOCAL, *GLOBAL))]

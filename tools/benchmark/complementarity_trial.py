@@ -48,7 +48,7 @@ def train_config(seed: int, regulariser: str, steps: int | None) -> TrainConfig:
 
 
 class Trial(StrictModel):
-    """A finished trial, as kept on disk. One entry an image in kinds, sources, bases (see LabelledImage) and both scores.
+    """A finished trial, as kept on disk. One entry an image in kinds, sources, bases (see Specimen) and both scores.
 
     fingerprint: of the options and of every pixel that went in. code: of the program. smoothness: see TrainLoop.
     L = λ1·L1 + λ2·L2, with λ1 and λ2 by the spread rule from the held-out normal images.
