@@ -19,7 +19,8 @@ from calibration.threshold import DEFAULT_CONFIDENCE
 from edge.bundle import ReferenceImage, open_bundle
 from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.durable_files import write_file
-from edge.engines.open_engine import open_engine
+from edge.engines.build_observer import ConsoleObserver
+from edge.engines.open_engine import open_chosen_engine
 from edge.exit_code import reported
 from edge.flags import add_engine_flags
 from edge.graph_contract import FeatureGroup
@@ -49,7 +50,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
     view = station_view(load_station(station_path(options.station)), bundle.manifest.graph)
     store = SlotStore(state_path(options.state, bundle.path), bundle)
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with store.writing(), open_engine(bundle, options.precision, options.threads) as engine:
+    with store.writing(), open_chosen_engine(bundle, options, observer=ConsoleObserver(console)) as engine:
         with Progress(*columns, console=console, transient=True) as bars:
             task = bars.add_task("reading")
             survey = survey_images(
@@ -57,7 +58,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             )
             for line in survey.skipped:
                 console.print(f"skipped {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-            bundle.self_test(engine)
+            bundle.self_test(engine, options.precision)
             jobs = assign_jobs(survey, set(bundle.manifest.learned_images), options.center)
             derived = derive(
                 engine, view, bundle.start_calibration(), jobs, bundle.manifest.reliability,

@@ -43,16 +43,23 @@ class ReferenceImage(StrictModel):
             tolerance=relative_tolerance * max(1.0, abs(scores.score)),
         )
 
-    def disagreement(self, folder: Path, engine: Engine) -> str:
-        """How the bound ``engine`` scores it differently, in words; empty where it does not. Raises BundleError."""
+    def disagreement(self, folder: Path, engine: Engine, relative_tolerance: float | None = None) -> str:
+        """How the bound ``engine`` scores it differently, in words; empty where it does not. Raises BundleError.
+
+        relative_tolerance: in place of the recorded one.
+        """
         score = engine.infer(load_picture(folder / self.file)).scores.score
-        if abs(score - self.score) <= self.tolerance:
+        tolerance = self.tolerance if relative_tolerance is None else relative_tolerance * max(1.0, abs(self.score))
+        if abs(score - self.score) <= tolerance:
             return ""
         return f"{self.file} scores {score:.6g} on {engine.runtime}, {self.score:.6g} when it was recorded"
 
 
 class Manifest(StrictModel):
-    """manifest.yaml, strict. ``files`` maps each file's path in the bundle to its sha256."""
+    """manifest.yaml, strict. ``files`` maps each file's path in the bundle to its sha256.
+
+    ``precision_tolerance``: how far, relatively, a model less exact than fp32 may be off the reference scores.
+    """
 
     format_version: int = Field(ge=1)
     model_id: str = Field(pattern=r"^[0-9a-z-]{1,64}$", description="names a folder of the state")
@@ -64,6 +71,7 @@ class Manifest(StrictModel):
     training: dict[str, Any]
     parity: dict[str, Any]
     reference_images: list[ReferenceImage]
+    precision_tolerance: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     files: dict[str, str]
 
     @model_validator(mode="after")
@@ -92,15 +100,32 @@ class Bundle:
         """The hash of that file, as the manifest has it."""
         return self.manifest.files[self.model_path(precision).name]
 
+    def precisions(self) -> list[str]:
+        """Those it has a model of."""
+        names = [name for name in self.manifest.files if name.startswith("model.") and name.endswith(".onnx")]
+        return sorted(name.removeprefix("model.").removesuffix(".onnx") for name in names)
+
+    def verified_model(self, precision: str = "fp32") -> bytes:
+        """The bytes of that file, which are those the manifest names; raises BundleError, HashMismatchError."""
+        path = self.model_path(precision)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise BundleError(f"{path}: cannot read it: {error.strerror}; copy the bundle again") from error
+        if hashlib.sha256(content).hexdigest() != self.model_sha256(precision):
+            raise HashMismatchError(f"{path}: changed since the bundle was opened (sha256 differs); copy the bundle again")
+        return content
+
     def start_calibration(self) -> CalibrationTensors:
         """The trainer's centres and statistics: a start, without a threshold."""
         return CalibrationTensors.load(self.path / START_CALIBRATION, self.manifest.graph)
 
-    def self_test(self, engine: Engine) -> None:
+    def self_test(self, engine: Engine, precision: str = "fp32") -> None:
         """Bind the start calibration and score the reference images; raises BundleError where ``engine`` disagrees."""
         engine.bind(self.start_calibration())
+        tolerance = self.manifest.precision_tolerance.get(precision)
         for reference in self.manifest.reference_images:
-            if difference := reference.disagreement(self.path, engine):
+            if difference := reference.disagreement(self.path, engine, tolerance):
                 raise BundleError(
                     f"{self.path}: {difference}; this engine cannot be trusted with this bundle: update it, or export again"
                 )

@@ -21,7 +21,7 @@ from edge.bundle import Bundle, ReferenceImage, file_sha256, verify_files
 from edge.calibration_tensors import CalibrationTensors
 from edge.durable_files import new_folder, sync_folder
 from edge.engines.base import Engine
-from edge.errors import HashMismatchError, NewerFormatError, NotCalibratedError, OutputError, SlotError
+from edge.errors import HashMismatchError, InputError, NewerFormatError, NotCalibratedError, OutputError, SlotError
 from edge.frame import Image
 from edge.station_view import View
 from edge.strict_yaml import StrictModel, load_yaml, parse
@@ -123,6 +123,19 @@ class SlotStore:
                 "calibrate again, or correct the station file"
             )
         return slot
+
+    def calibrated_for(self, precision: str, view: View) -> list[CalibrationSlot]:
+        """Whole slots of this model in ``precision`` and ``view``, active or not, the newest first."""
+        found = []
+        for path in sorted((p for p in self.folder.glob("*") if p.name.isdecimal()), key=lambda p: int(p.name), reverse=True):
+            try:
+                slot = self._load(path)
+            except InputError:  # what is broken, or of another version, is no calibration to fall back to
+                continue
+            record = slot.record
+            if (record.model_sha256, record.precision, record.view) == (self._bundle.model_sha256(precision), precision, view):
+                found.append(slot)
+        return found
 
     @contextmanager
     def writing(self) -> Iterator[None]:

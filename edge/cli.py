@@ -17,9 +17,12 @@ from edge.calibration_slot import SlotStore
 from edge.cameras.base import Camera
 from edge.cameras.open_camera import FORMS, open_camera
 from edge.clock import Clock, SystemClock
-from edge.engines.open_engine import open_engine
+from edge.engines.build_observer import ConsoleObserver
+from edge.engines.next_precision import open_or_next
+from edge.engines.open_engine import open_chosen_engine
 from edge.errors import (
     EXIT_FAILED,
+    BuildStoppedError,
     CameraOpenError,
     ConfigError,
     LineOpenError,
@@ -83,10 +86,15 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
             stack.callback(ready_line.close)
 
         bundle = open_bundle(bundle_path(options.bundle))
-        engine = stack.enter_context(open_engine(bundle, options.precision, options.threads))
         view = station_view(station, bundle.manifest.graph)
         store = SlotStore(state_path(options.state, bundle.path), bundle)
-        slot = opened(lambda: store.current(options.precision, engine.runtime, view.view))
+        building = ConsoleObserver(console, stop)
+        engine, precision, spare = open_or_next(
+            bundle, options.precision, lambda one: open_chosen_engine(bundle, options, one, building),
+            lambda one: store.calibrated_for(one, view.view), building.say,
+        )  # fmt: skip
+        stack.enter_context(engine)
+        slot = spare or opened(lambda: store.current(precision, engine.runtime, view.view))
         engine.bind(slot.tensors)
         slot.self_test(engine)
         view = view.expecting(slot.record.frame_size)
@@ -95,12 +103,14 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
             return open_camera(station.camera, clock)
 
         camera = stack.enter_context(opened(open_source))
-    except _StoppedWaitingError:
+    except (_StoppedWaitingError, BuildStoppedError):
         say("stopped while waiting; lines are safe")
         return 0
 
     promise = slot.record.promise
-    say(f"model {bundle.manifest.model_id} {options.precision} on {engine.runtime}, camera {camera.name}")
+    say(f"model {bundle.manifest.model_id} {precision} on {engine.runtime}, camera {camera.name}")
+    if engine.degraded:
+        say(f"NOT AS ASKED: {engine.degraded}", "bold yellow")
     say(
         f"calibration {slot.record.serial}: threshold {slot.record.threshold:.4g}, at most {promise.false_reject_rate:.2%} "
         f"false rejects promised ({promise.confidence:.0%} confidence{'' if promise.exact else ', approximate'})"

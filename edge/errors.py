@@ -7,6 +7,8 @@
     │   ├── BundleError       a model bundle
     │   │   ├── HashMismatchError
     │   │   └── NewerFormatError
+    │   ├── PlanError         a TensorRT plan: cannot be built, or is not to be trusted
+    │   │   └── BuildStoppedError   told to stop while building one
     │   ├── SlotError         a calibration slot
     │   │   └── NotCalibratedError
     │   ├── OutputError       a place to write to
@@ -56,6 +58,14 @@ class HashMismatchError(BundleError):
 
 class NewerFormatError(BundleError):
     """A bundle was written by a newer version of the toolkit."""
+
+
+class PlanError(InputError):
+    """No TensorRT plan can be built or trusted for this model on this machine."""
+
+
+class BuildStoppedError(PlanError):
+    """Told to stop before the plan was finished; nothing of it was kept."""
 
 
 class SlotError(InputError):

@@ -19,6 +19,18 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--precision", default="fp32", help="model file of the bundle to run (default: %(default)s)")
     parser.add_argument(
+        "--engine",
+        choices=("auto", "onnxruntime", "tensorrt"),
+        default="auto",
+        help="what runs it; auto is TensorRT where it is installed, else ONNX Runtime (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--image-memory",
+        choices=("copied", "mapped"),
+        default="copied",
+        help="TensorRT: copy image and scores, or let the GPU use the CPU's memory; measure on a Jetson (default: %(default)s)",
+    )
+    parser.add_argument(
         "--threads", type=whole_number(0, MOST_THREADS), default=0, help="CPU threads of the engine (default: the runtime's choice)"
     )
 

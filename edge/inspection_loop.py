@@ -112,6 +112,7 @@ class InspectionLoop:
             threshold=self._slot.record.threshold,
             calibration_serial=self._slot.record.serial,
             stage_ms=stages,
+            degraded=self._engine.degraded,
         )
 
     def _reopen(self, stop: threading.Event) -> None:

@@ -42,7 +42,8 @@ class Verdict:
     """One part, one verdict.
 
     Times are monotonic nanoseconds, except ``wall_ns``. ``margin`` = score − threshold: negative for a pass.
-    ``reason`` is empty for a PASS, and says in one line why a part is rejected or at fault.
+    ``reason`` is empty for a PASS, and says in one line why a part is rejected or at fault. ``degraded`` says what the engine
+    stands in for and why, empty where it is the one that was asked for.
     """
 
     part_id: int
@@ -57,6 +58,7 @@ class Verdict:
     threshold: float | None
     calibration_serial: int | None
     stage_ms: dict[str, float] = field(default_factory=dict)
+    degraded: str = ""
 
     @property
     def margin(self) -> float | None:

@@ -34,6 +34,8 @@ class Engine(ABC):
 
     def __init__(self, shape: GraphShape) -> None:
         self.shape = shape
+        self.degraded = ""
+        """What this engine stands in for and why, where it is not the one that was asked for."""
         self._bound = False
         self._closed = False
 
@@ -43,11 +45,19 @@ class Engine(ABC):
         """Name and version of the runtime and provider; part of a calibration slot's key."""
 
     def bind(self, tensors: CalibrationTensors) -> None:
-        """Take the calibration; may be called again between two images. Raises SlotError on a wrong shape."""
+        """Take the calibration; may be called again between two images. Raises SlotError on a wrong shape.
+
+        Where it fails on the way, nothing is bound any more: no image is scored by half of each calibration.
+        """
         self._require_open()
         tensors.check(self.shape, "calibration")
+        self._bound = False
         self._bind_impl(tensors)
         self._bound = True
+
+    def unbind(self) -> None:
+        """Forget the calibration; the engine is as it was when it was opened."""
+        self._bound = False
 
     def infer(self, image: Image) -> Inference:
         """Score uint8 height×width×3 (BGR); raises EngineError. Figures may be NaN: the decision handles that."""

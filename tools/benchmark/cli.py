@@ -17,7 +17,8 @@ from rich.progress import Progress
 
 from edge.bundle import open_bundle
 from edge.calibration_slot import SlotStore
-from edge.engines.open_engine import open_engine
+from edge.engines.build_observer import ConsoleObserver
+from edge.engines.open_engine import open_chosen_engine
 from edge.errors import ConfigError
 from edge.exit_code import reported
 from edge.flags import add_engine_flags, whole_number
@@ -65,7 +66,7 @@ def _measure_bundle(options: argparse.Namespace, console: Console) -> Accuracy |
         raise ConfigError("--config is for sets that are trained here; give --out DIR too, or leave it out")
     bundle = open_bundle(bundle_path(options.bundle))
     view = station_view(load_station(station_path(options.station)), bundle.manifest.graph)
-    with open_engine(bundle, options.precision, options.threads) as engine:
+    with open_chosen_engine(bundle, options, observer=ConsoleObserver(console)) as engine:
         slot = SlotStore(state_path(options.state, bundle.path), bundle).current(options.precision, engine.runtime, view.view)
         engine.bind(slot.tensors)
         if options.what == "latency":
@@ -87,7 +88,9 @@ def _measure_sets(options: argparse.Namespace, console: Console) -> AccuracyRepo
     require_folder(options.out)
     from tools.benchmark import accuracy_report, robustness, trained_set  # torch takes seconds; a wrong flag needs none of it
 
-    settings = trained_set.Settings(config, options.station, options.precision, options.threads)
+    settings = trained_set.Settings(
+        config, options.station, options.precision, options.threads, options.engine, options.image_memory
+    )  # fmt: skip
     measure = accuracy_report.measure_sets if options.what == "accuracy" else robustness.measure_robustness
     return measure(sets, options.out, settings, console)
 

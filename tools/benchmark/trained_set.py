@@ -16,7 +16,8 @@ from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.clock import SystemClock
 from edge.durable_files import write_file
 from edge.engines.base import Engine
-from edge.engines.open_engine import open_engine
+from edge.engines.open_engine import EngineChoice, open_engine
+from edge.engines.tensorrt_pycuda import ImageMemory
 from edge.errors import BundleError, EdgeInspectError
 from edge.locations import station_path
 from edge.station_config import load_station
@@ -46,6 +47,8 @@ class Settings:
     station: Path | None = None
     precision: str = "fp32"
     threads: int = 0
+    engine: EngineChoice = "auto"
+    image_memory: ImageMemory = "copied"
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,10 @@ class TrainedSet:
         """The engine, bound to the active slot, and the view to use it with."""
         settings = self.settings
         view = station_view(load_station(station_path(settings.station)), self.bundle.manifest.graph)
-        with open_engine(self.bundle, settings.precision, settings.threads) as engine:
+        with open_engine(
+            self.bundle, settings.precision, settings.threads, choice=settings.engine, state=self.state,
+            image_memory=settings.image_memory,
+        ) as engine:  # fmt: skip
             slot = SlotStore(self.state, self.bundle).current(settings.precision, engine.runtime, view.view)
             engine.bind(slot.tensors)
             yield engine, view, slot
@@ -80,6 +86,7 @@ def train_set(images: Path, folder: Path, settings: Settings, console: Console) 
     model, record = checkpoint.load(run)
     bundle = _bundle(run, folder / "bundle", record.weights_sha256, console)
     flags = ["--state", str(folder), "--precision", settings.precision, "--threads", str(settings.threads)]
+    flags += ["--engine", settings.engine, "--image-memory", settings.image_memory]
     if settings.station is not None:
         flags += ["--station", str(settings.station)]
     normal = images / "train" / "good"
