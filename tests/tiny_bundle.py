@@ -14,9 +14,11 @@ import onnx
 import onnx.parser
 import yaml
 
-from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, file_sha256
+from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, ReferenceImage, file_sha256
 from edge.calibration_tensors import CalibrationTensors
+from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.graph_contract import FeatureGroup, GraphShape
+from edge.preprocess import preprocess
 
 SHAPE = GraphShape(
     height=64, width=64, groups=[FeatureGroup(channels=2, norm="nearest")], centers=16,
@@ -97,16 +99,25 @@ tiny (uint8[1,64,64,3] image, float[2] brightness_range, float[2,8,8] feature_me
 """
 
 
-def write_tiny_bundle(folder: Path, learned: tuple[str, ...] = ()) -> Path:
-    """Write the bundle into ``folder`` (made here) and return it."""
+def write_tiny_bundle(folder: Path, learned: tuple[str, ...] = (), precisions: tuple[str, ...] = ("fp32",), references: int = 0) -> Path:
+    """Write the bundle into ``folder`` (made here) and return it. All ``precisions`` are the same file, which computes in FP32."""
     folder.mkdir(parents=True)
     model = onnx.parser.parse_model(GRAPH)
     onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, folder / "model.fp32.onnx")
+    for precision in precisions:
+        onnx.save(model, folder / f"model.{precision}.onnx")
     (folder / START_CALIBRATION).mkdir()
     tensors = CalibrationTensors.neutral(SHAPE)
     hashes = {f"{START_CALIBRATION}/{name}": digest for name, digest in tensors.save(folder / START_CALIBRATION).items()}
-    hashes["model.fp32.onnx"] = file_sha256(folder / "model.fp32.onnx")
+    images = [preprocess(part_image(seed), SHAPE.height, SHAPE.width) for seed in range(references)]
+    recorded = []
+    with OnnxRuntimeEngine(folder / f"model.{precisions[0]}.onnx", SHAPE) as engine:
+        engine.bind(tensors)
+        for index, image in enumerate(images):
+            np.save(folder / f"reference{index}.npy", image, allow_pickle=False)
+            recorded.append(ReferenceImage.of(f"reference{index}.npy", engine.infer(image).scores, 1e-3).model_dump())
+    names = [f"model.{precision}.onnx" for precision in precisions] + [one["file"] for one in recorded]
+    hashes |= {name: file_sha256(folder / name) for name in names}
     manifest = {
         "format_version": FORMAT_VERSION,
         "model_id": "tiny",
@@ -117,7 +128,7 @@ def write_tiny_bundle(folder: Path, learned: tuple[str, ...] = ()) -> Path:
         "learned_images": list(learned),
         "training": {},
         "parity": {},
-        "reference_images": [],
+        "reference_images": recorded,
         "files": hashes,
     }
     (folder / MANIFEST).write_text(yaml.safe_dump(manifest), encoding="utf-8")

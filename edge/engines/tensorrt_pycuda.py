@@ -50,6 +50,12 @@ class TensorRTEngine(Engine):
     ``shape``, EngineError where the GPU fails.
     """
 
+    _runtime: Any
+    _engine: Any
+    _context: Any
+    _stream: Any
+    _done: Any
+
     def __init__(
         self,
         plan: bytes,
@@ -66,18 +72,13 @@ class TensorRTEngine(Engine):
         self._never = threading.Event()
         self._afterwards: list[Callable[[], None]] = []
         self._memory: dict[str, TensorMemory] = {}
-        self._runtime: Any = None
-        self._engine: Any = None
-        self._context: Any = None
-        self._stream: Any = None
-        self._done: Any = None
         self._graph: CudaGraph | None = None
         self._runs = 0
         with device.active(), ExitStack() as stack:
             self._load(plan, stack)
+            stack.callback(self._drop, "_done", "_stream")
             self._stream = device.driver.Stream(NON_BLOCKING_STREAM)
             self._done = device.driver.Event(device.driver.event_flags.DISABLE_TIMING)
-            stack.callback(self._drop, "_done", "_stream")
             for name, (size, dtype) in self._io.items():
                 mapped = image_memory == "mapped" and name in (graph_contract.IMAGE, *graph_contract.INSPECTION_OUTPUTS)
                 self._memory[name] = memory = TensorMemory(device, size, dtype, mapped=mapped)
@@ -105,7 +106,7 @@ class TensorRTEngine(Engine):
         try:
             self._runtime = self._tensorrt.Runtime(self._log)
             self._engine = self._runtime.deserialize_cuda_engine(plan)
-            self._context = self._engine.create_execution_context() if self._engine is not None else None
+            self._context = None if self._engine is None else self._engine.create_execution_context()
         except Exception as error:  # pybind11 raises TypeError and RuntimeError as it pleases
             raise PlanError(f"TensorRT cannot load the plan ({one_line(error)}); build it again") from error
         if self._context is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,35 @@ from edge.engines.base import Engine
 from edge.engines.open_engine import open_engine
 from edge.errors import BundleError, EngineError, SlotError
 from edge.preprocess import preprocess
-from tests.tiny_bundle import SHAPE, part_image
+from tests.standins.machine import Machine
+from tests.tiny_bundle import SHAPE, part_image, write_tiny_bundle
 
 NEUTRAL = CalibrationTensors.neutral(SHAPE)
 
 
+STAND_INS = {
+    "tensorrt stand-in": {},
+    "tensorrt stand-in, graphs": {"version": "11.4.0.106", "graphs": True},
+    "tensorrt stand-in, mapped": {"version": "10.16.1.11", "graphs": True},
+}
+
+
+@pytest.fixture(params=["onnxruntime", *STAND_INS])
+def opener(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Engine]]:
+    """Opens the engine on the tiny bundle. The stand-ins of TensorRT, PyCUDA and cuda-bindings keep the real ones' rules."""
+    bundle = open_bundle(write_tiny_bundle(tmp_path / "opened", references=2))
+    if request.param == "onnxruntime":
+        yield lambda: open_engine(bundle, choice="onnxruntime")
+        return
+    machine = Machine(monkeypatch).install(**STAND_INS[request.param])
+    yield lambda: open_engine(bundle, image_memory="mapped" if "mapped" in request.param else "copied")
+    machine.assert_clean()
+    assert machine.gpu.launches
+
+
 @pytest.fixture
-def engine(bundle_dir: Path) -> Iterator[Engine]:
-    with open_engine(open_bundle(bundle_dir)) as opened:
+def engine(opener: Callable[[], Engine]) -> Iterator[Engine]:
+    with opener() as opened:
         yield opened
 
 
@@ -114,8 +135,8 @@ def test_an_image_of_the_wrong_kind_is_refused(engine: Engine, wrong: object) ->
         engine.infer(wrong)  # type: ignore[arg-type]
 
 
-def test_use_out_of_order_is_refused(bundle_dir: Path) -> None:
-    engine = open_engine(open_bundle(bundle_dir))
+def test_use_out_of_order_is_refused(opener: Callable[[], Engine]) -> None:
+    engine = opener()
     with pytest.raises(EngineError, match="has no calibration"):
         engine.infer(picture())
     engine.close()
@@ -146,3 +167,19 @@ def test_a_model_file_that_is_no_model(bundle_dir: Path) -> None:
     (bundle_dir / "model.fp32.onnx").write_bytes(b"not a model")
     with pytest.raises(BundleError, match="cannot load it"):
         open_engine(bundle)
+
+
+def test_a_calibration_that_fails_on_the_way_leaves_none(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.bind(NEUTRAL)
+
+    def fails(tensors: CalibrationTensors) -> None:
+        raise EngineError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "_bind_impl", fails)
+        with pytest.raises(EngineError, match="no"):
+            engine.bind(NEUTRAL)
+    with pytest.raises(EngineError, match="has no calibration"):
+        engine.infer(picture())
+    engine.bind(NEUTRAL)
+    assert engine.infer(picture()).scores.finite()
