@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from calibration.cli import main as calibrate_main
+from tests.standins.machine import Machine
 from tests.tiny_bundle import part_image, write_tiny_bundle
 
 # The same examples every time, and no time limit: CI machines are slow now and then.
@@ -44,6 +45,14 @@ def write_parts() -> Callable[..., Path]:
 def normal_dir(tmp_path: Path, write_parts: Callable[..., Path]) -> Path:
     """60 images of good parts."""
     return write_parts(tmp_path / "normal", 60)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """A stand-in of a Jetson with TensorRT 10.3; at the end no rule was broken and everything was given back."""
+    standing_in = Machine(monkeypatch).install()
+    yield standing_in
+    standing_in.assert_clean()
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ class Gpu:
         self.allocations_left: int | None = None
         self.hangs = False
         self.broken = ""
+        self.used: set[tuple[str, str]] = set()
+        """(class, name) of everything of TensorRT that was called."""
         self.retained = 0
         self.initialised = False
         self.downloads: list[int] = []

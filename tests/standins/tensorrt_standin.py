@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 import json
 import types
@@ -346,20 +347,34 @@ def make_tensorrt(gpu: Gpu, version: str, faults: Faults) -> types.ModuleType:
         ILogger, IProgressMonitor, IHostMemory, ITimingCache, INetworkDefinition, ParserError, OnnxParser, IBuilderConfig, Builder,
         IExecutionContext, ICudaEngine, Runtime,
     ):  # fmt: skip
-        _only_what_the_version_has(one, version)
+        _only_what_the_version_has(one, version, gpu.used)
         setattr(module, one.__name__, one)
     return module
 
 
-def _only_what_the_version_has(kind: type, version: str) -> None:
+def _only_what_the_version_has(kind: type, version: str, used: set[tuple[str, str]]) -> None:
+    """Remove the other names, and note in ``used`` what is called of the rest."""
     for name in offered(kind):
         if name not in names_of(kind.__name__, version):
             delattr(kind, name)
+            continue
+        value = vars(kind)[name]
+        if isinstance(value, types.FunctionType):
+            setattr(kind, name, _noted(value, (kind.__name__, name), used))
+        elif isinstance(value, property):
+            both = [one and _noted(one, (kind.__name__, name), used) for one in (value.fget, value.fset)]
+            setattr(kind, name, property(*both))
+
+
+def _noted(function: Callable[..., Any], which: tuple[str, str], used: set[tuple[str, str]]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def noted(*arguments: Any, **named: Any) -> Any:
+        used.add(which)
+        return function(*arguments, **named)
+
+    return noted
 
 
 def offered(kind: type) -> list[str]:
     """The public names a class of the stand-in defines."""
     return [name for name in vars(kind) if not name.startswith("_")]
-
-
-Maker = Callable[[Gpu, str, Faults], types.ModuleType]
