@@ -99,7 +99,9 @@ tiny (uint8[1,64,64,3] image, float[2] brightness_range, float[2,8,8] feature_me
 """
 
 
-def write_tiny_bundle(folder: Path, learned: tuple[str, ...] = (), precisions: tuple[str, ...] = ("fp32",), references: int = 0) -> Path:
+def write_tiny_bundle(
+    folder: Path, learned: tuple[str, ...] = (), precisions: tuple[str, ...] = ("fp32",), references: int = 0
+) -> Path:
     """Write the bundle into ``folder`` (made here) and return it. All ``precisions`` are the same file, which computes in FP32."""
     folder.mkdir(parents=True)
     model = onnx.parser.parse_model(GRAPH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def test_the_parsers_errors_come_in_one_line(machine: Machine, build: Build) -> 
 
 
 def test_what_is_no_model_is_refused(build: Build) -> None:
-    with pytest.raises(PlanError, match="Failed to parse the ONNX model.*with weak typing: Failed"):
+    with pytest.raises(PlanError, match=r"Failed to parse the ONNX model.*with weak typing: Failed"):
         build(content=b"not a model")
 
 
@@ -142,6 +143,6 @@ def test_a_build_can_be_stopped_and_is_not_tried_in_another_way(machine: Machine
 
 
 def test_without_tensorrt_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(ConfigError, match="--engine onnxruntime"):
         build_plan(b"", "fp32", BuildSettings(), BuildObserver())

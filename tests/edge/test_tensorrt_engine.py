@@ -1,7 +1,8 @@
-"""The TensorRT engine over stand-ins of TensorRT and PyCUDA that keep their rules: faults, deadlines, and giving everything back."""
+"""The TensorRT engine over stand-ins of TensorRT and PyCUDA that keep their rules: faults, deadlines, giving everything back."""
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -201,7 +202,7 @@ def test_a_run_that_tensorrt_refuses_is_an_error_and_no_old_score(machine: Machi
         engine.infer(picture())
         machine.faults.execute_fails = True
         for _ in range(2):
-            with pytest.raises(EngineError, match="TensorRT did not run: enqueueV3: launch failed|has not finished"):
+            with pytest.raises(EngineError, match=r"TensorRT did not run: enqueueV3: launch failed|has not finished"):
                 engine.infer(picture())
         machine.faults.execute_fails = False
         engine._require_open()
@@ -236,7 +237,9 @@ def test_memory_that_runs_out_at_any_point_is_told_and_given_back(machine: Machi
         ({"takes_no_address": "anomaly_map"}, "takes no address for anomaly_map"),
     ],
 )
-def test_a_start_that_fails_gives_everything_back(machine: Machine, open_plan: Open, fault: dict[str, object], message: str) -> None:
+def test_a_start_that_fails_gives_everything_back(
+    machine: Machine, open_plan: Open, fault: dict[str, object], message: str
+) -> None:
     for name, value in fault.items():
         setattr(machine.faults, name, value)
     with pytest.raises(PlanError, match=message):
@@ -247,7 +250,7 @@ def test_a_start_that_fails_gives_everything_back(machine: Machine, open_plan: O
 
 def test_a_plan_of_another_version_is_refused(machine: Machine, device: CudaDevice, plan: bytes) -> None:
     machine.install("11.4.0.106")
-    with pytest.raises(PlanError, match="not compatible, expecting version 11.4"):
+    with pytest.raises(PlanError, match=r"not compatible, expecting version 11\.4"):
         TensorRTEngine(plan, SHAPE, device)
 
 
@@ -280,7 +283,7 @@ def test_no_gpu_and_no_pycuda_are_told(machine: Machine, monkeypatch: pytest.Mon
     with pytest.raises(EngineError, match="no CUDA device can be opened: cuInit failed"):
         CudaDevice()
     machine.gpu.broken = ""
-    monkeypatch.setitem(__import__("sys").modules, "pycuda", None)
+    monkeypatch.setitem(sys.modules, "pycuda", None)
     with pytest.raises(ConfigError, match=r"pip install 'edge-inspect\[jetson\]'"):
         CudaDevice()
 

@@ -21,11 +21,11 @@ class LogicError(Error):
     pass
 
 
-class MemoryError(Error):  # noqa: A001 - the real name
+class MemoryError(Error):
     pass
 
 
-class RuntimeError(Error):  # noqa: A001 - the real name
+class RuntimeError(Error):
     pass
 
 

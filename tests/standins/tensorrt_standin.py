@@ -64,7 +64,7 @@ def make_tensorrt(gpu: Gpu, version: str, faults: Faults) -> types.ModuleType:
         members = sorted(names_of(kind, version) - {"name", "value", "itemsize"})
         enums[kind] = enum.IntEnum(kind, {name: index for index, name in enumerate(members)})  # type: ignore[misc]
         setattr(module, kind, enums[kind])
-    flag, typing_flag, mode, kinds = (enums[one] for one in ("BuilderFlag", "NetworkDefinitionCreationFlag", "TensorIOMode", "DataType"))
+    typing_flag, mode, kinds = (enums[one] for one in ("NetworkDefinitionCreationFlag", "TensorIOMode", "DataType"))
     strongly = 1 << int(typing_flag.STRONGLY_TYPED)
 
     def require_context() -> None:
@@ -298,7 +298,9 @@ def make_tensorrt(gpu: Gpu, version: str, faults: Faults) -> types.ModuleType:
             return mode.INPUT if name in self._inputs else mode.OUTPUT
 
         def get_tensor_dtype(self, name: str) -> Any:
-            return {"tensor(float)": kinds.FLOAT, "tensor(uint8)": kinds.UINT8, "tensor(int32)": kinds.INT32}[self._tensors[name][1]]
+            return {"tensor(float)": kinds.FLOAT, "tensor(uint8)": kinds.UINT8, "tensor(int32)": kinds.INT32}[
+                self._tensors[name][1]
+            ]
 
         def get_tensor_shape(self, name: str) -> tuple[int, ...]:
             return self._tensors[name][0]
@@ -339,7 +341,9 @@ def make_tensorrt(gpu: Gpu, version: str, faults: Faults) -> types.ModuleType:
             head, model = body.split(b"\n", 1)
             made = json.loads(head)
             if (made["version"], made["gpu"]) != (version, gpu.name):
-                self._log.log(ILogger.ERROR, f"The engine plan file is not compatible, expecting version {version} got {made['version']}")
+                self._log.log(
+                    ILogger.ERROR, f"The engine plan file is not compatible, expecting version {version} got {made['version']}"
+                )
                 return None
             return ICudaEngine(model, made["scale"], self._log)
 

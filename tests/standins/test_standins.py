@@ -121,7 +121,7 @@ def test_a_rule_that_is_broken_is_found() -> None:
         memory.free()
     with pytest.raises(Violation, match="without a deadline"):
         stream.synchronize()
-    with pytest.raises(Violation, match="still current|while it is current"):
+    with pytest.raises(Violation, match="while it is current"):
         context.detach()
     context.pop()
     with pytest.raises(Violation, match="bytes still allocated"):
@@ -160,7 +160,7 @@ def test_running_without_every_address_is_found(tmp_path: Path) -> None:
     assert context.set_tensor_address("image", int(image))
     with pytest.raises(Violation, match="without addresses for"):
         context.execute_async_v3(stream.handle)
-    with pytest.raises(Violation, match="bytes at .* where"):
+    with pytest.raises(Violation, match=r"bytes at .* where"):
         context.set_tensor_address("feature_mean", int(driver.mem_alloc(8)))
     with pytest.raises(Violation, match="could have been any code"):
         tensorrt.Runtime(Log()).deserialize_cuda_engine(bytes(plan)[:-1])
