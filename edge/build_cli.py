@@ -19,7 +19,7 @@ from edge.clock import SystemClock
 from edge.engines.build_observer import ConsoleObserver
 from edge.engines.cuda_device import CudaDevice
 from edge.engines.open_tensorrt import CPU_ONLY, open_tensorrt, plan_key
-from edge.engines.plan_cache import PlanCache, StoredPlan, age_in_words
+from edge.engines.plan_cache import PlanCache, PlanKey, StoredPlan, age_in_words
 from edge.engines.tensorrt_builder import BuildSettings
 from edge.engines.tensorrt_import import one_line
 from edge.errors import EXIT_FAILED, BuildStoppedError, ConfigError, EdgeInspectError
@@ -58,28 +58,28 @@ def _build(options: argparse.Namespace, console: Console, stop: threading.Event)
     state = state_path(options.state, bundle.path)
     precisions = _precisions(options.precision, bundle)
     settings = BuildSettings(options.workspace_mb, options.optimization_level)
+    with CudaDevice() as device:
+        keys = [plan_key(bundle, precision, device, settings) for precision in precisions]
     with _observed(console, stop) as observer:
-        results = [_one(bundle, precision, state, settings, options.force, observer) for precision in precisions]
-    console.print(_table(results, bundle), highlight=False)
+        results = [_one(bundle, key, state, settings, options.force, observer) for key in keys]
+    console.print(_table(results, bundle, keys[0]), highlight=False)
     if options.prune:
-        _prune(bundle, precisions[0], PlanCache(state), settings, observer)
+        _prune(bundle, keys[0], PlanCache(state), observer)
     failed = [one for one in results if one.plan is None]
     for one in failed:
         console.print(f"edge-build: {one.precision}: {one.trouble}", style="red", markup=False, highlight=False, soft_wrap=True)
     return EXIT_FAILED if failed else 0
 
 
-def _one(bundle: Bundle, precision: str, state: Path, settings: BuildSettings, force: bool, observer: _Bars) -> Built:
+def _one(bundle: Bundle, key: PlanKey, state: Path, settings: BuildSettings, force: bool, observer: _Bars) -> Built:
     """Build one plan, or check the one that is there; what goes wrong with it does not keep the others from being built."""
-    cache = PlanCache(state)
+    cache, precision = PlanCache(state), key.precision
     observer.begin(precision)
     try:
-        with CudaDevice() as device:
-            key = plan_key(bundle, precision, device, settings)
         before = cache.find(key)
         with open_tensorrt(bundle, precision, state, observer, settings=settings, rebuild=force) as engine:
             if engine.degraded:
-                return Built(precision, None, False, engine.degraded)
+                return Built(precision, None, False, f"not built; edge-inspect would run {engine.degraded}")
         plan = cache.find(key)
     except (BuildStoppedError, ConfigError):
         raise
@@ -90,9 +90,7 @@ def _one(bundle: Bundle, precision: str, state: Path, settings: BuildSettings, f
     return Built(precision, plan, before is None or before.record != plan.record, "")
 
 
-def _prune(bundle: Bundle, precision: str, cache: PlanCache, settings: BuildSettings, observer: _Bars) -> None:
-    with CudaDevice() as device:
-        key = plan_key(bundle, precision, device, settings)
+def _prune(bundle: Bundle, key: PlanKey, cache: PlanCache, observer: _Bars) -> None:
     models = {bundle.model_sha256(one) for one in bundle.precisions()}
     with cache.building(observer, SystemClock()):
         removed = cache.prune(key, models)
@@ -115,19 +113,18 @@ def _precisions(wanted: str | None, bundle: Bundle) -> list[str]:
     return chosen
 
 
-def _table(results: list[Built], bundle: Bundle) -> Table:
-    table = Table(title=f"TensorRT plans of {bundle.manifest.model_id}")
-    for heading in ("precision", "outcome", "MB", "build s", "built", "TensorRT", "GPU", "types"):
-        table.add_column(heading, justify="right" if heading in ("MB", "build s") else "left")
+def _table(results: list[Built], bundle: Bundle, key: PlanKey) -> Table:
+    table = Table(title=f"{bundle.manifest.model_id}: plans of TensorRT {key.tensorrt} for {key.gpu} sm{key.sm}")
+    for heading in ("precision", "outcome", "MB", "build s", "built", "types"):
+        table.add_column(heading, justify="right" if heading in ("MB", "build s") else "left", no_wrap=True)
     for one in results:
         if one.plan is None:
-            table.add_row(one.precision, "FAILED", *["–"] * 6)
+            table.add_row(one.precision, "FAILED", *["–"] * 4)
             continue
         record = one.plan.record
         table.add_row(
             one.precision, "built, checked" if one.fresh else "there, checked", f"{record.plan_bytes / 1e6:.1f}",
-            f"{record.build_s:.1f}", age_in_words(record.created_ns), record.key.tensorrt, f"{record.key.gpu} sm{record.key.sm}",
-            "weak" if record.weak_typing else "strong",
+            f"{record.build_s:.1f}", age_in_words(record.created_ns), "weak" if record.weak_typing else "strong",
         )  # fmt: skip
     return table
 

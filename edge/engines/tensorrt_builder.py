@@ -135,8 +135,8 @@ def _parser_errors(parser: Any) -> str:
     reasons = []
     for index in range(parser.num_errors):
         error = parser.get_error(index)
-        node = f"{error.node_name()} ({error.node_operator()}): " if error.node_name() else ""
-        reasons.append(" ".join(f"{node}{error.desc()}".split()))
+        node = " ".join(filter(None, (error.node_name(), f"({error.node_operator()})" if error.node_operator() else "")))
+        reasons.append(" ".join(f"{node}{': ' if node else ''}{error.desc()}".split()))
     reasons = list(dict.fromkeys(reasons))
     more = f"; and {len(reasons) - MOST_PARSER_ERRORS} more" if len(reasons) > MOST_PARSER_ERRORS else ""
     return "; ".join(reasons[:MOST_PARSER_ERRORS]) + more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ def numpy_types(tensorrt: Any) -> dict[Any, np.dtype[Any]]:
     return {kinds.FLOAT: np.dtype(np.float32), kinds.UINT8: np.dtype(np.uint8)}
 
 
-@lru_cache(maxsize=1)
+@cache
 def collecting_log(tensorrt: Any) -> Any:
     """The process's ILogger, which keeps the last errors for ``errors_in_words``; everything goes to Python's logging as well.
 

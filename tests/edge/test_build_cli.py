@@ -28,19 +28,14 @@ def row(err: str, precision: str) -> str:
     return line
 
 
-@pytest.fixture(autouse=True)
-def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
-
-
 def test_every_precision_is_built_checked_and_told(machine: Machine, bundle_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert build(bundle_dir) == 0
     err = capsys.readouterr().err
     for precision in ("fp32", "fp16", "int8"):
         assert "built, checked" in row(err, precision)
-        assert "10.3.0" in row(err, precision)
         assert "strong" in row(err, precision)
     assert "int8-cpu" not in err
+    assert "tiny: plans of TensorRT 10.3.0 for Orin (stand-in) sm8.7" in err
     assert len(PlanCache(bundle_dir.parent).all()) == 3
     assert build(bundle_dir, "--precision", "fp16,int8") == 0
     assert "there, checked" in row(capsys.readouterr().err, "fp16")
@@ -54,7 +49,7 @@ def test_force_builds_again_and_settings_make_another_plan(
     assert build(*arguments) == 0
     assert build(*arguments, "--force") == 0
     assert machine.faults.builds == 2
-    assert "built, checked" in row(capsys.readouterr().err.split("plans of tiny")[-1], "fp16")
+    assert "built, checked" in row(capsys.readouterr().err.split("tiny: plans")[-1], "fp16")
     assert len(PlanCache(bundle_dir.parent).all()) == 1
     assert build(*arguments, "--workspace-mb", "64", "--optimization-level", "5") == 0
     assert len(PlanCache(bundle_dir.parent).all()) == 2
@@ -132,6 +127,13 @@ def test_without_tensorrt_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "pycuda", None)
     assert build(bundle_dir) == 2
     assert "edge-inspect[jetson]" in capsys.readouterr().err
+
+
+def test_without_a_gpu_it_says_so_once(machine: Machine, bundle_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    machine.gpu.broken = "cuInit failed: no CUDA-capable device is detected"
+    assert build(bundle_dir) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no CUDA device can be opened: cuInit failed" in line
 
 
 def test_being_stopped_leaves_nothing(
