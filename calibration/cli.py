@@ -59,6 +59,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             for line in survey.skipped:
                 console.print(f"skipped {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
             bundle.self_test(engine, options.precision)
+            console.print(f"{options.precision} on {engine.runtime}", markup=False, highlight=False, soft_wrap=True)
             jobs = assign_jobs(survey, set(bundle.manifest.learned_images), options.center)
             derived = derive(
                 engine, view, bundle.start_calibration(), jobs, bundle.manifest.reliability,

@@ -20,7 +20,9 @@ class OnnxRuntimeEngine(Engine):
         try:
             import onnxruntime
         except ImportError as error:
-            raise BundleError("ONNX Runtime is not installed; run: pip install 'edge-inspect[onnx]'") from error
+            raise BundleError(
+                "ONNX Runtime is not installed; run: pip install 'edge-inspect[onnx]', or on a Jetson 'edge-inspect[jetson]' for TensorRT"
+            ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3

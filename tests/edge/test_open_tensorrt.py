@@ -247,3 +247,14 @@ def test_auto_is_onnx_runtime_where_there_is_no_tensorrt(bundle: Bundle, state: 
         assert isinstance(engine, OnnxRuntimeEngine)
     with pytest.raises(ConfigError, match="TensorRT or PyCUDA is not installed"):
         open_engine(bundle, "fp32", state=state, choice="tensorrt")
+
+
+def test_half_of_tensorrt_is_told(
+    machine: Machine, bundle: Bundle, state: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycuda", None)
+    with open_engine(bundle, "fp32", state=state, observer=heard) as engine:
+        assert isinstance(engine, OnnxRuntimeEngine)
+    (line,) = heard.said
+    assert line.startswith("TensorRT is here and is not used: ")
+    assert "pip install 'edge-inspect[jetson]'" in line

@@ -16,7 +16,7 @@ from edge.engines.build_observer import BuildObserver
 from edge.engines.cuda_device import CudaDevice
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.engines.tensorrt_builder import BuildSettings, build_plan
-from edge.engines.tensorrt_pycuda import DEADLINE_MS, TensorRTEngine, runtime_name
+from edge.engines.tensorrt_pycuda import DEADLINE_MS, FIRST_RUNS, FIRST_RUNS_DEADLINE_MS, TensorRTEngine, runtime_name
 from edge.errors import ConfigError, EngineError, PlanError
 from edge.preprocess import preprocess
 from tests.standins.machine import Machine
@@ -144,7 +144,8 @@ def test_a_gpu_that_hangs_misses_the_deadline_and_its_buffers_are_left_alone(
 ) -> None:
     with open_plan() as engine:
         engine.bind(NEUTRAL)
-        expected = engine.infer(picture(1)).scores
+        for _ in range(FIRST_RUNS + 1):
+            expected = engine.infer(picture(1)).scores
         machine.gpu.hangs = True
         started = clock.monotonic_ns()
         with pytest.raises(EngineError, match=f"did not score the image within {DEADLINE_MS} ms"):
@@ -160,6 +161,15 @@ def test_a_gpu_that_hangs_misses_the_deadline_and_its_buffers_are_left_alone(
             engine.bind(NEUTRAL)
         engine.bind(NEUTRAL)
         assert engine.infer(picture(1)).scores == expected
+
+
+def test_the_first_runs_may_take_longer_and_not_for_ever(machine: Machine, open_plan: Open, clock: ManualClock) -> None:
+    with open_plan() as engine:
+        engine.bind(NEUTRAL)
+        machine.gpu.hangs = True
+        with pytest.raises(EngineError, match=f"did not score the image within {FIRST_RUNS_DEADLINE_MS} ms"):
+            engine.infer(picture())
+        machine.gpu.hangs = False
 
 
 def test_closing_while_the_gpu_hangs_returns_and_frees_nothing_under_it(

@@ -60,7 +60,7 @@ def test_a_recorded_round_trip(device: CudaDevice) -> None:
         stream = device.driver.Stream(NON_BLOCKING_STREAM)
         memory = TensorMemory(device, (64,), np.dtype(np.float32))
 
-        def record() -> None:
+        def record(stream: object = stream) -> None:
             memory.upload(stream)
             memory.download(stream)
 
@@ -72,7 +72,7 @@ def test_a_recorded_round_trip(device: CudaDevice) -> None:
             assert (memory.host == value).all()
         graph.free()
         memory.free()
-        del stream
+        del record, stream
 
 
 def test_too_much_memory_is_an_error_and_the_device_stays_usable(device: CudaDevice) -> None:

@@ -69,6 +69,7 @@ def _measure_bundle(options: argparse.Namespace, console: Console) -> Accuracy |
     with open_chosen_engine(bundle, options, observer=ConsoleObserver(console)) as engine:
         slot = SlotStore(state_path(options.state, bundle.path), bundle).current(options.precision, engine.runtime, view.view)
         engine.bind(slot.tensors)
+        console.print(f"{options.precision} on {engine.runtime}", markup=False, highlight=False, soft_wrap=True)
         if options.what == "latency":
             images = options.images or _data(options) / "test" / "good"
             return measure_latency(engine, view, slot, images, options.frames)
