@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +22,8 @@ settings.load_profile("repeatable")
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the machine's own station, bundle or state."""
+    """No test sees the machine's own station, bundle, state or TensorRT, unless it asks for it."""
+    monkeypatch.setitem(sys.modules, "tensorrt", None)  # type: ignore[arg-type]
     for name in list(os.environ):
         if name.startswith("EDGE_INSPECT_") and name not in ("EDGE_INSPECT_DATA", "EDGE_INSPECT_UML", "EDGE_INSPECT_GPIO_SIM"):
             monkeypatch.delenv(name)

@@ -21,7 +21,7 @@ class OnnxRuntimeEngine(Engine):
             import onnxruntime
         except ImportError as error:
             raise BundleError(
-                "ONNX Runtime is not installed; run: pip install 'edge-inspect[onnx]', or on a Jetson 'edge-inspect[jetson]' for TensorRT"
+                "ONNX Runtime is not installed; run: pip install 'edge-inspect[onnx]', or 'edge-inspect[jetson]' for TensorRT"
             ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -200,7 +200,7 @@ class TensorRTEngine(Engine):
                 if not self._idle_in_time():
                     # Freeing waits for the GPU, without end if it hangs. The driver takes everything back from a dead process.
                     logger.warning("the GPU is still at work; its memory is left to the end of the process")
-                    ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.__dict__))
+                    ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
                     return
                 if self._graph is not None:
                     self._graph.free()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,12 +28,18 @@ STAND_INS = {
 }
 
 
-@pytest.fixture(params=["onnxruntime", *STAND_INS])
+@pytest.fixture(params=["onnxruntime", pytest.param("tensorrt", marks=pytest.mark.gpu), *STAND_INS])
 def opener(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Engine]]:
     """Opens the engine on the tiny bundle. The stand-ins of TensorRT, PyCUDA and cuda-bindings keep the real ones' rules."""
     bundle = open_bundle(write_tiny_bundle(tmp_path / "opened", references=2))
     if request.param == "onnxruntime":
         yield lambda: open_engine(bundle, choice="onnxruntime")
+        return
+    if request.param == "tensorrt":
+        monkeypatch.delitem(sys.modules, "tensorrt")
+        pytest.importorskip("tensorrt", reason="needs TensorRT and a GPU")
+        pytest.importorskip("pycuda.driver", reason="needs PyCUDA and NVIDIA's driver", exc_type=ImportError)
+        yield lambda: open_engine(bundle, choice="tensorrt")
         return
     machine = Machine(monkeypatch).install(**STAND_INS[request.param])
     yield lambda: open_engine(bundle, image_memory="mapped" if "mapped" in request.param else "copied")

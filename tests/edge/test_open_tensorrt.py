@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -182,6 +183,26 @@ def test_what_was_built_while_waiting_is_used(
     with open_tensorrt(bundle, "fp16", state):
         pass
     assert machine.faults.builds == 1
+
+
+def test_two_processes_that_start_at_once_build_one_plan(bundle: Bundle, state: Path) -> None:
+    code = (
+        "import pytest; from pathlib import Path; from tests.standins.machine import Machine\n"
+        "from edge.bundle import open_bundle; from edge.engines.open_tensorrt import open_tensorrt\n"
+        "machine = Machine(pytest.MonkeyPatch()).install(); input()\n"
+        f"with open_tensorrt(open_bundle(Path({str(bundle.path)!r})), 'fp16', Path({str(state)!r})): pass\n"
+        "machine.assert_clean(); print(machine.faults.builds)\n"
+    )
+    pipe = subprocess.PIPE
+    both = [subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True) for _ in range(2)]
+    for child in both:
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+    builds = [int(child.communicate()[0]) for child in both]
+    assert [child.returncode for child in both] == [0, 0]
+    assert sum(builds) == 1
+    assert len(PlanCache(state).all()) == 1
 
 
 def test_a_full_disk_does_not_keep_the_line_from_running(
