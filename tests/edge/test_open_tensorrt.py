@@ -189,12 +189,15 @@ def test_two_processes_that_start_at_once_build_one_plan(bundle: Bundle, state: 
     code = (
         "import pytest; from pathlib import Path; from tests.standins.machine import Machine\n"
         "from edge.bundle import open_bundle; from edge.engines.open_tensorrt import open_tensorrt\n"
-        "machine = Machine(pytest.MonkeyPatch()).install(); input()\n"
+        "machine = Machine(pytest.MonkeyPatch()).install(); print('ready', flush=True); input()\n"
         f"with open_tensorrt(open_bundle(Path({str(bundle.path)!r})), 'fp16', Path({str(state)!r})): pass\n"
         "machine.assert_clean(); print(machine.faults.builds)\n"
     )
     pipe = subprocess.PIPE
     both = [subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True) for _ in range(2)]
+    for child in both:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
     for child in both:
         assert child.stdin is not None
         child.stdin.write("\n")

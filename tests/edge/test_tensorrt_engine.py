@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -130,6 +131,22 @@ def test_where_no_graph_can_be_recorded_images_are_launched_call_by_call(machine
         assert machine.gpu.graph_launches == 0
 
 
+def test_a_recording_that_fails_half_way_does_not_leave_the_stream_recording(machine: Machine, open_plan: Open) -> None:
+    machine.install(graphs=True)
+    with open_plan() as engine:
+        engine.bind(NEUTRAL)
+        expected = engine.infer(picture()).scores
+        machine.faults.execute_fails = True
+        with pytest.raises(EngineError, match="TensorRT did not run"):
+            engine.infer(picture())
+        assert machine.gpu.capture is None
+        machine.faults.execute_fails = False
+        with engine._device.active():
+            engine._stream.is_done()  # the upload of the failed run
+        assert engine.infer(picture()).scores == expected
+        assert not engine.uses_graph
+
+
 def test_a_graph_that_does_not_launch_is_an_error_with_cudas_text(machine: Machine, open_plan: Open) -> None:
     machine.install(graphs=True, graph_refuses="cuGraphLaunch")
     with open_plan() as engine:
@@ -189,6 +206,7 @@ def test_closing_while_the_gpu_hangs_returns_and_frees_nothing_under_it(
     held = machine.gpu.bytes_held
     engine.close()
     del engine
+    gc.collect()
     assert machine.gpu.bytes_held == held > 0
     assert given_back == []
     assert len(machine.gpu.objects) == 2
