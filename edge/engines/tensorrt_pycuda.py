@@ -151,7 +151,7 @@ class TensorRTEngine(Engine):
         with self._device.active():
             self._require_idle()
             self._memory[graph_contract.IMAGE].host[...] = image
-            for name in graph_contract.INSPECTION_OUTPUTS:
+            for name in {*graph_contract.INSPECTION_OUTPUTS, *names}:
                 self._memory[name].host.fill(np.nan)  # what the GPU does not write cannot pass for a score
             self._launch()
             for name in names:
