@@ -43,9 +43,9 @@ class ReferenceImage(StrictModel):
             tolerance=relative_tolerance * max(1.0, abs(scores.score)),
         )
 
-    def disagreement(self, folder: Path, engine: Engine) -> str:
-        """How the bound ``engine`` scores it differently, in words; empty where it does not. Raises BundleError."""
-        score = engine.infer(load_picture(folder / self.file)).scores.score
+    def disagreement(self, picture: Image, engine: Engine) -> str:
+        """How the bound ``engine`` scores ``picture`` differently, in words; empty where it does not. Raises EngineError."""
+        score = engine.infer(picture).scores.score
         if abs(score - self.score) <= self.tolerance:
             return ""
         return f"{self.file} scores {score:.6g} on {engine.runtime}, {self.score:.6g} when it was recorded"
@@ -100,7 +100,7 @@ class Bundle:
         """Bind the start calibration and score the reference images; raises BundleError where ``engine`` disagrees."""
         engine.bind(self.start_calibration())
         for reference in self.manifest.reference_images:
-            if difference := reference.disagreement(self.path, engine):
+            if difference := reference.disagreement(load_picture(self.path / reference.file), engine):
                 raise BundleError(
                     f"{self.path}: {difference}; this engine cannot be trusted with this bundle: update it, or export again"
                 )
