@@ -132,16 +132,16 @@ def open_bundle(path: Path) -> Bundle:
     return Bundle(path, manifest)
 
 
-def verify_files(folder: Path, files: dict[str, str]) -> None:
-    """Raise unless every named file lies inside ``folder`` and has its sha256."""
+def verify_files(folder: Path, files: dict[str, str], remedy: str = "copy the bundle again") -> None:
+    """Raise unless every named file lies inside ``folder`` and has its sha256; ``remedy`` ends the message."""
     for name, expected in files.items():
         file = folder / name
         if ".." in Path(name).parts or Path(name).is_absolute():
-            raise BundleError(f"{folder}: the manifest names {name!r}, outside the folder; do not use this bundle")
+            raise BundleError(f"{folder}: the manifest names {name!r}, outside the folder; do not use it")
         if not file.is_file():
-            raise BundleError(f"{folder}: {name} is missing; copy the bundle again")
+            raise BundleError(f"{folder}: {name} is missing; {remedy}")
         if file_sha256(file) != expected:
-            raise HashMismatchError(f"{folder}: {name} is not the file its manifest names (sha256 differs); copy the bundle again")
+            raise HashMismatchError(f"{folder}: {name} is not the file its manifest names (sha256 differs); {remedy}")
 
 
 def load_picture(path: Path) -> Image:

@@ -309,7 +309,7 @@ class SlotStore:
         expected |= {reference.file for reference in record.reference_images}
         if not expected <= set(record.files):
             raise SlotError(f"{path}: {RECORD} has no hash for {sorted(expected - set(record.files))[0]}; calibrate again")
-        verify_files(path, record.files)
+        verify_files(path, record.files, "calibrate again, or go back with edge-slots rollback")
         pictures = tuple(load_picture(path / reference.file) for reference in record.reference_images)
         return CalibrationSlot(path, record, CalibrationTensors.load(path, self.bundle.manifest.graph), pictures)
 

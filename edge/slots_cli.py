@@ -43,7 +43,7 @@ def _list(store: SlotStore, options: argparse.Namespace, console: Console) -> No
     found: dict[int, SlotRecord | InputError] = {}
     for serial in store.serials():
         try:
-            found[serial] = store.record(serial)
+            found[serial] = store.load(serial).record
         except InputError as error:
             found[serial] = error
     if options.json:

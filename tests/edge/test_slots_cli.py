@@ -83,6 +83,8 @@ def test_a_damaged_slot_is_listed_as_such_and_the_others_too(slots: Slots) -> No
     assert "active" in out
     assert "not valid YAML" in err
     assert json.loads(slots("list", "--json")[1])[0]["damaged"]
+    (slots.store.slot_path(2) / "ignore_mask.npy").unlink()
+    assert "go back with edge-slots rollback" in json.loads(slots("list", "--json")[1])[1]["damaged"]
 
 
 def test_show_tells_everything_of_one(slots: Slots) -> None:
