@@ -189,6 +189,26 @@ def test_a_good_slot_ends_the_faults_of_a_bad_one(bench: ChangingBench) -> None:
     assert bench.inspect(4) == [(PASS, 1), (FAULT, 1), (PASS, 2), (PASS, 2)]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_in_whatever_order_no_verdict_mixes_two_slots(bench: ChangingBench, seed: int) -> None:
+    """``inspect`` recomputes each score with the slot that the verdict names."""
+    chance = np.random.default_rng(seed)
+
+    def something() -> None:
+        if chance.random() < 0.7:
+            bench.activate(int(chance.integers(1, 3)))
+        if chance.random() < 0.4:
+            bench.slots.poll()
+        if chance.random() < 0.4:
+            bench.engine.failing_binds = int(chance.integers(1, 5))
+
+    bench.after = dict.fromkeys(range(60), something)
+    outcomes = bench.inspect(61)
+    assert {serial for _, serial in outcomes} == {1, 2}
+    assert {outcome for outcome, _ in outcomes} == {PASS, FAULT}
+    assert len(outcomes) == 61
+
+
 def test_a_pointer_that_is_gone_is_told_once(bench: ChangingBench) -> None:
     bench.after = {0: (bench.store.folder / CURRENT).unlink}
     assert bench.inspect(3) == [(PASS, 1)] * 3
