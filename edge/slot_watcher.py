@@ -14,6 +14,7 @@ from edge.station_view import View
 
 POLL_NS = 1_000_000_000
 CLOSE_S = 2.0
+NOT_LOOKED_YET = ("", 0, 0)
 
 
 class SlotWatcher:
@@ -35,8 +36,7 @@ class SlotWatcher:
     ) -> None:
         self._store, self._key, self._running = store, (precision, runtime, view), running
         self._tell, self._clock = tell, clock
-        self._seen: tuple[str, int, int] | None = None
-        self._started = False
+        self._seen: tuple[str, int, int] | None = NOT_LOOKED_YET
         self._lock = threading.Lock()
         self._staged: CalibrationSlot | None = None
         self._news: queue.SimpleQueue[tuple[CalibrationSlot, str]] = queue.SimpleQueue()
@@ -45,7 +45,7 @@ class SlotWatcher:
         self._thread = threading.Thread(target=self._watch, name="slot watcher", daemon=True)
 
     def take(self) -> CalibrationSlot | None:
-        """The slot to change to, once; None while there is none. Never waits for a disk."""
+        """The active slot, once after each activation and at the start; else None. Never waits for a disk."""
         with self._lock:
             slot, self._staged = self._staged, None
             return slot
@@ -59,12 +59,9 @@ class SlotWatcher:
         """Look once, and tell what there is to tell."""
         self._tell_news()
         state = self._store.pointer.state()
-        if state == self._seen and self._started:
+        if state == self._seen:
             return
-        unchanged_since_start = not self._started and self._store.active_serial() == self._running.record.serial
-        self._seen, self._started = state, True
-        if unchanged_since_start:
-            return
+        self._seen = state
         slot = None
         try:
             slot = self._store.current(*self._key)
