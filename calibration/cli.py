@@ -98,7 +98,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             "baseline": {name: one.model_dump() for name, one in derived.baseline.items()},
         }
         slot = store.add(content, derived.tensors, references, {REPORT: picture})
-        store.activate(slot)
+        store.activate(slot, options.operator, f"calibrated from {options.normal_dir}")
         _write_report(options.report, picture)
     console.print(f"calibration {slot.record.serial} is active: {slot.path}", highlight=False, soft_wrap=True)
     return slot

@@ -34,6 +34,7 @@ from edge.inspection_loop import InspectionLoop
 from edge.locations import bundle_path, state_path, station_path
 from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
+from edge.slot_watcher import SlotWatcher
 from edge.station_config import StationConfig, load_station
 from edge.station_view import station_view
 from edge.status_line import StatusLine
@@ -89,7 +90,6 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
         slot = opened(lambda: store.current(options.precision, engine.runtime, view.view))
         engine.bind(slot.tensors)
         slot.self_test(engine)
-        view = view.expecting(slot.record.frame_size)
 
         def open_source() -> Camera:
             return open_camera(station.camera, clock)
@@ -99,12 +99,8 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
         say("stopped while waiting; lines are safe")
         return 0
 
-    promise = slot.record.promise
     say(f"model {bundle.manifest.model_id} {options.precision} on {engine.runtime}, camera {camera.name}")
-    say(
-        f"calibration {slot.record.serial}: threshold {slot.record.threshold:.4g}, at most {promise.false_reject_rate:.2%} "
-        f"false rejects promised ({promise.confidence:.0%} confidence{'' if promise.exact else ', approximate'})"
-    )
+    say(f"calibration {slot.record.serial}: {slot.describe()}")
     say(
         _lines_in_words(station, options.dry_run, reject_line, ready_line),
         "" if station.lines.backend == "gpiod" else "bold yellow",
@@ -120,7 +116,11 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
             log.add(verdict)
         status.show(verdict)
 
-    loop = InspectionLoop(open_source, camera, engine, slot, view, reject, clock, station.camera, report)
+    def tell(text: str, bad: bool) -> None:
+        say(f"edge-inspect: {text}" if bad else text, "yellow" if bad else "")
+
+    slots = stack.enter_context(SlotWatcher(store, options.precision, engine.runtime, view.view, slot, tell, clock))
+    loop = InspectionLoop(open_source, camera, engine, slot, view, reject, clock, station.camera, report, slots)
     stack.callback(loop.close)
     # Once more, so that on the way out they come first: a camera, an engine or a stuck log may take seconds to close.
     stack.callback(reject.close)

@@ -43,9 +43,13 @@ class Engine(ABC):
         """Name and version of the runtime and provider; part of a calibration slot's key."""
 
     def bind(self, tensors: CalibrationTensors) -> None:
-        """Take the calibration; may be called again between two images. Raises SlotError on a wrong shape."""
+        """Take the calibration; may be called again between two images. Raises SlotError on a wrong shape, the old one stays.
+
+        When the backend fails, half of it may have been copied: then nothing is bound.
+        """
         self._require_open()
         tensors.check(self.shape, "calibration")
+        self._bound = False
         self._bind_impl(tensors)
         self._bound = True
 

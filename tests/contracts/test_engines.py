@@ -146,3 +146,30 @@ def test_a_model_file_that_is_no_model(bundle_dir: Path) -> None:
     (bundle_dir / "model.fp32.onnx").write_bytes(b"not a model")
     with pytest.raises(BundleError, match="cannot load it"):
         open_engine(bundle)
+
+
+def test_a_bind_that_fails_half_way_leaves_nothing_bound(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.bind(NEUTRAL)
+    before = engine.infer(picture()).scores
+
+    def fail(tensors: CalibrationTensors) -> None:
+        raise RuntimeError("the device is out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_bind_impl", fail)
+        with pytest.raises(RuntimeError):
+            engine.bind(NEUTRAL)
+    with pytest.raises(EngineError, match="has no calibration"):
+        engine.infer(picture())
+    with pytest.raises(EngineError, match="has no calibration"):
+        engine.read_feature(picture())
+    engine.bind(NEUTRAL)
+    assert engine.infer(picture()).scores == before
+
+
+def test_tensors_that_do_not_fit_leave_the_old_ones_bound(engine: Engine) -> None:
+    engine.bind(NEUTRAL)
+    before = engine.infer(picture()).scores
+    with pytest.raises(SlotError):
+        engine.bind(NEUTRAL.replace(group_weight=np.ones(3, np.float32)))
+    assert engine.infer(picture()).scores == before

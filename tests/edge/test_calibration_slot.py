@@ -9,9 +9,10 @@ import yaml
 
 from calibration.cli import main as calibrate
 from edge.bundle import open_bundle
-from edge.calibration_slot import CURRENT, RECORD, CalibrationSlot, SlotStore
+from edge.calibration_slot import RECORD, CalibrationSlot, SlotStore
 from edge.engines.open_engine import open_engine
 from edge.errors import HashMismatchError, NewerFormatError, NotCalibratedError, OutputError, SlotError
+from edge.slot_pointer import CURRENT
 from edge.station_config import RegionConfig
 from edge.station_view import View
 from tests.edge.test_durable_files import no_file_larger_than
