@@ -103,7 +103,7 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
     say(f"model {bundle.manifest.model_id} {options.precision} on {engine.runtime}, camera {camera.name}")
     say(
         f"calibration {slot.record.serial}: threshold {slot.record.threshold:.4g}, at most {promise.false_reject_rate:.2%} "
-        f"false rejects promised ({promise.confidence:.0%} confidence{'' if promise.exact else ', approximate'})"
+        f"false rejects promised ({promise.confidence:.0%} confidence{'' if promise.kind == 'exact' else f', {promise.kind}'})"
     )
     say(
         _lines_in_words(station, options.dry_run, reject_line, ready_line),
