@@ -43,7 +43,7 @@ def binomial_cdf(k: int, n: int, p: float) -> float:
     if p <= 0:
         return 1.0
     if p >= 1:
-        return 0.0
+        return float(k >= n)
     log_p, log_q = math.log(p), math.log1p(-p)
     head = math.lgamma(n + 1)
     terms = (head - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * log_p + (n - i) * log_q for i in range(k + 1))

@@ -95,7 +95,7 @@ def cover(
     blocks, distances = [], []
     for block in _rows(features, judged):
         z = ((block - mean) * scale).astype(np.float32)
-        distance = (square - 2.0 * (z @ first.T)).min(axis=1) + np.einsum("nd,nd->n", z, z)
+        distance = _nearest(z, first, square) + np.einsum("nd,nd->n", z, z)
         keep = np.argsort(-distance, kind="stable")[:MAXIMUM_CANDIDATES]
         blocks.append(z[keep])
         distances.append(distance[keep])
@@ -112,9 +112,9 @@ def k_center(rows: Array, count: int, seed: int = 0, given: Array | None = None)
     square = np.einsum("nd,nd->n", rows, rows)
     nearest = np.full(len(rows), np.inf, np.float32)
     if given is not None:
+        given_square = np.einsum("kd,kd->k", given, given)
         for part in range(0, len(rows), BLOCK):
-            z = rows[part : part + BLOCK]
-            nearest[part : part + BLOCK] = (np.einsum("kd,kd->k", given, given) - 2.0 * (z @ given.T)).min(axis=1)
+            nearest[part : part + BLOCK] = _nearest(rows[part : part + BLOCK], given, given_square)
         nearest += square
         index = int(nearest.argmax())
     else:
@@ -172,6 +172,14 @@ def _sample(features: NDArray[np.float16], judged: NDArray[np.bool_], count: int
     image, place = picked // len(positions), positions[picked % len(positions)]
     rows: Array = features[image, :, place[:, 0], place[:, 1]].astype(np.float32)
     return rows
+
+
+def _nearest(rows: Array, centers: Array, square: Array) -> Array:
+    """Squared distance of each row to its nearest centre, less the row's own square, which is the same for all; in one matrix."""
+    products = rows @ centers.T
+    products *= -2.0
+    products += square
+    return np.asarray(products.min(axis=1))
 
 
 def _farthest(blocks: list[Array], distances: list[Array]) -> tuple[list[Array], list[Array]]:
