@@ -22,13 +22,13 @@ from edge.verdict import Scores
 
 Progress = Callable[[], None]
 
-MAXIMUM_SAMPLE = 200
+MAXIMUM_SAMPLE = 150
 """Images whose Z is kept whole, some 0.3 MB each at the default size; of the others only sums stay."""
 
 
 @dataclass(frozen=True)
 class CenterFeatures:
-    """Z of images in parts. moments[p]: of all images of part p. sample: Z of the first 200, of the parts ``sample_parts`` [n]."""
+    """Z of images in parts. moments[p]: of all images of part p. sample: Z of the first 150, of the parts ``sample_parts`` [n]."""
 
     moments: list[list[GroupMoments]]
     sample: Features
