@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -31,27 +31,34 @@ from edge.slot_pointer import SlotPointer
 from edge.station_view import View
 from edge.strict_yaml import StrictModel, load_yaml, parse
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RECORD = "slot.yaml"
 LOCK = ".lock"
 SERIAL_DIGITS = 6
 OUTSIDE_THE_HASH = ("serial", "created", "operator", "content_sha256")
 
 
+PromiseKind = Literal["exact", "approximate", "extrapolated"]
+
+
 class Promise(StrictModel):
-    """What the threshold promises of good parts like the calibration images. ``exact``: no image did two jobs."""
+    """What the threshold promises of good parts like the calibration images.
+
+    kind: exact where no image did two jobs; approximate where the jobs were cross-fitted; extrapolated where the rate is beyond
+    the images and a tail was fitted to their scores.
+    """
 
     false_reject_rate: float = Field(gt=0, le=1)
     confidence: float = Field(gt=0, lt=1)
     images: int = Field(ge=1)
     allowed_above: int = Field(ge=0)
-    exact: bool
+    kind: PromiseKind
 
     def describe(self) -> str:
         """In words."""
         return (
             f"at most {self.false_reject_rate:.2%} false rejects promised "
-            f"({self.confidence:.0%} confidence{'' if self.exact else ', approximate'})"
+            f"({self.confidence:.0%} confidence{'' if self.kind == 'exact' else f', {self.kind}'})"
         )
 
 
@@ -67,7 +74,8 @@ class Baseline(StrictModel):
 class SlotRecord(StrictModel):
     """slot.yaml, strict. ``images`` maps a job (center, weights, threshold) to the sha256 of the files that did it.
 
-    frame_size: [width, height] in camera pixels where all images had the same, else null.
+    frame_size: [width, height] in camera pixels where all images had the same, else null. dropped: sha256 of each image that was
+    excluded as a suspect → why.
     """
 
     format_version: int
@@ -86,6 +94,7 @@ class SlotRecord(StrictModel):
     center_source: str
     images: dict[str, list[str]]
     passed_over: int
+    dropped: dict[str, str]
     baseline: dict[str, Baseline]
     reference_images: list[ReferenceImage]
     files: dict[str, str]
@@ -296,6 +305,8 @@ class SlotStore:
             raise NewerFormatError(
                 f"{path}: slot format {version} is newer than this program's {FORMAT_VERSION}; update edge-inspect"
             )
+        if isinstance(version, int) and version < FORMAT_VERSION:
+            raise SlotError(f"{path}: slot format {version} is older than this program's {FORMAT_VERSION}; calibrate again")
         record = parse(SlotRecord, content, str(path / RECORD))
         if content_sha256(content) != record.content_sha256:
             raise HashMismatchError(f"{path}: {RECORD} was edited since it was written; calibrate again")

@@ -71,6 +71,9 @@ def test_a_hand_edited_tensor_or_record_is_found(calibrated_dir: Path) -> None:
     (folder / RECORD).write_text(yaml.safe_dump(record | {"format_version": 99}))
     with pytest.raises(NewerFormatError):
         load(calibrated_dir)
+    (folder / RECORD).write_text(yaml.safe_dump(record | {"format_version": 1}))
+    with pytest.raises(SlotError, match=r"older than this program's .*; calibrate again"):
+        load(calibrated_dir)
     (folder / RECORD).write_text(yaml.safe_dump(record))
     np.save(folder / "centers_0.npy", np.zeros((16, 2), np.float32))
     with pytest.raises(HashMismatchError, match=r"centers_0\.npy"):
