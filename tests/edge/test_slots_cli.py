@@ -100,7 +100,7 @@ def test_show_tells_everything_of_one(slots: Slots) -> None:
     tensors = slots.store.load(1).tensors
     assert content["active"] is False
     assert content["feature_weight"] == float(tensors["feature_weight"][0])
-    assert content["images"] == {"center": 24, "weights": 10, "threshold": 26}
+    assert content["images"] == {job: len(files) for job, files in slots.store.record(1).images.items()}
     assert content["report"] == [str(slots.store.slot_path(1) / "histogram.png")]
 
 
