@@ -13,7 +13,7 @@ from calibration.normal_images import Jobs
 from calibration.run_normal_images import read_features, score_images
 from calibration.term_weights import WeightRule, weigh_terms
 from calibration.threshold import DEFAULT_CONFIDENCE, choose_threshold
-from edge.calibration_slot import Baseline, Promise
+from edge.calibration_slot import QUANTILES, Baseline, Promise
 from edge.calibration_tensors import Array, CalibrationTensors
 from edge.engines.base import Engine
 from edge.errors import ImageError
@@ -112,4 +112,5 @@ def _figure(scores: list[Scores], name: str) -> Array:
 
 def _baseline(values: Array) -> Baseline:
     low, high = np.quantile(values, (0.01, 0.99))
-    return Baseline(mean=float(values.mean()), deviation=float(values.std()), low=float(low), high=float(high))
+    quantiles = sorted(float(one) for one in np.quantile(values.astype(np.float64), np.linspace(0, 1, QUANTILES)))
+    return Baseline(mean=float(values.mean()), deviation=float(values.std()), low=float(low), high=float(high), quantiles=quantiles)

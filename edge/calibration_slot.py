@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from edge.bundle import Bundle, ReferenceImage, file_sha256, verify_files
 from edge.calibration_tensors import CalibrationTensors
@@ -26,10 +26,11 @@ from edge.frame import Image
 from edge.station_view import View
 from edge.strict_yaml import StrictModel, load_yaml, parse
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RECORD = "slot.yaml"
 CURRENT = "current"
 SERIAL_DIGITS = 6
+QUANTILES = 21
 OUTSIDE_THE_HASH = ("serial", "created", "operator", "content_sha256")
 
 
@@ -44,12 +45,23 @@ class Promise(StrictModel):
 
 
 class Baseline(StrictModel):
-    """How one figure was distributed over the good images; later ones are compared with it."""
+    """How one figure was distributed over the good images; later ones are compared with it.
+
+    quantiles: QUANTILES equally spaced ones, from the lowest figure to the highest; empty in a slot of format 1.
+    """
 
     mean: float
     deviation: float
     low: float
     high: float
+    quantiles: list[float] = Field(default_factory=list)
+
+    @field_validator("quantiles")
+    @classmethod
+    def _ascending(cls, value: list[float]) -> list[float]:
+        if value and (len(value) != QUANTILES or value != sorted(value)):
+            raise ValueError(f"expected {QUANTILES} ascending numbers, got {value}; calibrate again")
+        return value
 
 
 class SlotRecord(StrictModel):
@@ -124,6 +136,13 @@ class SlotStore:
             )
         return slot
 
+    def record(self, serial: int) -> SlotRecord:
+        """The record of one slot; of its files nothing is checked. Raises SlotError and what reading it raises."""
+        path = self.folder / f"{serial:0{SERIAL_DIGITS}d}"
+        if not path.is_dir():
+            raise SlotError(f"{self.folder}: has no calibration {serial}")
+        return self._record(path)
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the right to write slots; raises SlotError when another calibration has it."""
@@ -187,7 +206,7 @@ class SlotStore:
         except OSError as error:
             raise OutputError(f"{self.folder}: cannot activate the slot: {error.strerror}; the old one stays active") from error
 
-    def _load(self, path: Path) -> CalibrationSlot:
+    def _record(self, path: Path) -> SlotRecord:
         if not (path / RECORD).is_file():
             raise SlotError(f"{path}: expected a calibration slot ({RECORD}), there is none; calibrate again")
         content = load_yaml(path / RECORD)
@@ -199,6 +218,10 @@ class SlotStore:
         record = parse(SlotRecord, content, str(path / RECORD))
         if content_sha256(content) != record.content_sha256:
             raise HashMismatchError(f"{path}: {RECORD} was edited since it was written; calibrate again")
+        return record
+
+    def _load(self, path: Path) -> CalibrationSlot:
+        record = self._record(path)
         expected = {f"{name}.npy" for name in CalibrationTensors.shapes(self._bundle.manifest.graph)}
         expected |= {reference.file for reference in record.reference_images}
         if not expected <= set(record.files):
