@@ -26,13 +26,15 @@ SHARPNESS_RESOLUTION = 0.05
 
 ALLOWANCE = 0.10
 """Mean rank that is never a drift; 0.18 standard deviations of normal scores."""
-BASELINE_ERRORS = 2.0
-"""The allowance also covers so many standard errors of a baseline of n images: 1/√(3n) each."""
+BASELINE_ERRORS = 2.5
+"""The allowance also covers so many standard errors, 1/√n, of the mean rank of a baseline of n images in which those in a row
+resemble each other as in an AR(1) process of 0.5; of independent images it is 1/√(3n)."""
+MOST_ALLOWED = 0.8
 LIMIT = 60.0
-REJECT_LIMIT = math.log(1e7)
+REJECT_LIMIT = math.log(1e9)
 """Of a likelihood ratio; a line that keeps the reject rate runs at least e^limit parts to a false alarm (Lorden 1971)."""
 MOST_USUAL = 0.5
-SETTLE_PARTS = 100
+SETTLE_PARTS = 150
 """More rejects are called defects only after so many: by then a drift that causes them is seen as one."""
 RECENT = 1 / 32
 """Weight of the newest part in what is called "of late"."""
@@ -62,6 +64,18 @@ class Drift:
     recalibrate: bool
 
 
+def allowance(images: int) -> float:
+    """The mean rank that is no drift, where the baseline is of so many images."""
+    return min(MOST_ALLOWED, ALLOWANCE + BASELINE_ERRORS / math.sqrt(max(1, images)))
+
+
+def reject_steps(usual: float) -> tuple[float, float]:
+    """Evidence of a rejected and of a passed part: log-likelihood ratio of three times the ``usual`` share, or 2 % more, to it."""
+    usual = min(usual, MOST_USUAL)
+    more = min(max(3 * usual, usual + 0.02), (1 + usual) / 2)
+    return math.log(more / usual), math.log((1 - more) / (1 - usual))
+
+
 class DriftMonitor:
     """Two-sided cumulative sums of each figure's rank among the good images, and one of rejects.
 
@@ -76,16 +90,13 @@ class DriftMonitor:
         no news on this line. Figures whose baseline has no quantiles, or did not vary, are not watched.
         """
         self._threshold = threshold
-        allowance = ALLOWANCE + BASELINE_ERRORS / math.sqrt(3 * max(1, images))
+        allowed = allowance(images)
         self._watched: dict[str, _Watched] = {}
         for name in FIGURES:
             one = baseline.get(name)
             if one is not None and one.quantiles and (ranks := _ranks(name, one)).varies:
-                self._watched[name] = _Watched(ranks, allowance)
-        usual = min(max(promised, usual_rejects), MOST_USUAL)
-        more = min(max(3 * usual, usual + 0.02), (1 + usual) / 2)
-        self._reject_step = math.log(more / usual)
-        self._pass_step = math.log((1 - more) / (1 - usual))
+                self._watched[name] = _Watched(ranks, allowed)
+        self._reject_step, self._pass_step = reject_steps(max(promised, usual_rejects))
         self._rejects = CumulativeSum(REJECT_LIMIT)
         self._rejected_since = 0
         self._rejected_of_late = 0.0

@@ -34,6 +34,7 @@ from trainer.train_config import TrainConfig
 if TYPE_CHECKING:
     from tools.benchmark.accuracy_report import AccuracyReport
     from tools.benchmark.complementarity import Complementarity
+    from tools.benchmark.drift import DriftBenchmark
     from tools.benchmark.robustness import Robustness
 
 DATA_VARIABLE = "EDGE_INSPECT_DATA"
@@ -54,9 +55,16 @@ def main(arguments: list[str] | None = None) -> int:
     return outcome.code
 
 
-def _measure(options: argparse.Namespace, console: Console) -> Accuracy | Latency | AccuracyReport | Robustness | Complementarity:
+def _measure(
+    options: argparse.Namespace, console: Console
+) -> Accuracy | Latency | AccuracyReport | Robustness | Complementarity | DriftBenchmark:
     if options.what == "complementarity":
         return _complementarity(options, console)
+    if options.what == "drift":
+        from tools.benchmark.drift import measure_drift
+
+        require_folder(options.out)
+        return measure_drift(options.out, options.runs, console)
     return _measure_sets(options, console) if getattr(options, "out", None) else _measure_bundle(options, console)
 
 
@@ -134,6 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     both.add_argument("--sets", help="names of sets, by commas; default: all")
     both.add_argument("--steps", type=whole_number(1, 1_000_000), help="training steps; default: the trainer's")
     both.add_argument("--limit", type=whole_number(5), help="most images of each kind and source; default: all, and 60 synthetic")
+    drift = kinds.add_parser("drift", help="false alarms and delays of the drift monitor, on simulated lines; half an hour")
+    drift.add_argument("--out", type=Path, required=True, help="folder for the report")
+    drift.add_argument("--runs", type=whole_number(1, 100_000), default=40, help="lines without a change (default: %(default)s)")
     return parser
 
 
