@@ -13,9 +13,9 @@ SHORT = {
 }
 
 
-def sentence(drift: Drift) -> str:
-    """One line: what has changed since when, how the scores fare, and what helps."""
-    return f"{_seen(drift)}; {_remedy(drift)}"
+def sentence(drift: Drift, when: str = "") -> str:
+    """One line: what has changed since when (default: since which part), how the scores fare, and what helps."""
+    return f"{_seen(drift, when or f'since part {drift.since}')}; {_remedy(drift)}"
 
 
 def picture_change(drift: Drift) -> str:
@@ -25,17 +25,15 @@ def picture_change(drift: Drift) -> str:
     return " and ".join(words)
 
 
-def _seen(drift: Drift) -> str:
+def _seen(drift: Drift, when: str) -> str:
     rejects = f"{drift.rejected:.1%} of the parts are rejected, more than promised" if drift.rejected is not None else ""
     if drift.cause is Cause.DEFECTS:
-        return f"{rejects}, since part {drift.since}, while those that pass look as they did at the calibration"
+        return f"{rejects}, {when}, while those that pass look as they did at the calibration"
     if drift.cause is Cause.PARTS:
-        seen = (
-            f"most parts score otherwise than at the calibration, since part {drift.since}, in pictures of the same light and focus"
-        )
+        seen = f"most parts score otherwise than at the calibration, {when}, in pictures of the same light and focus"
     else:
         scores = "their scores have moved with it" if drift.moved.keys() & SCORES else "their scores are as they were"
-        seen = f"the pictures are {picture_change(drift)} than at the calibration, since part {drift.since}, and {scores}"
+        seen = f"the pictures are {picture_change(drift)} than at the calibration, {when}, and {scores}"
     return f"{seen}; {rejects}" if rejects else seen
 
 

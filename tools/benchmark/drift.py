@@ -24,12 +24,12 @@ BEFORE, AFTER = 200, 2000
 TRIALS = 20
 NOTES = f"""\
 Each run has a calibration of its own, drawn from the same process as its parts, with the six figures independent of each other,
-which is the worst case. AR(1) 0.5: parts in a row resemble each other, those of the calibration too. Heavy: Student's t with 3 degrees
-of freedom. False alarms: runs of {RUN_PARTS:,} parts without any change, until the first alarm; parts to one is the estimate for
-exponential times, and the 95 % bound where there was none. Rejects alarm where a calibration's real rate is above its promise,
-which the promise allows in 5 % of them and more of those whose images resemble each other.
-Changes: {BEFORE} parts without, then {AFTER:,} with; {TRIALS} trials each.
-Median parts until told, over those told; missed: not told."""
+which is the worst case. AR(1) 0.5: parts in a row resemble each other, those of the calibration too. Heavy: Student's t with 3
+degrees of freedom.
+False alarms: runs of {RUN_PARTS:,} parts without any change, until the first alarm; parts to one is the estimate for exponential
+times, and the 95 % bound where there was none. Rejects alarm where a calibration's real rate is above its promise, which
+the promise allows in 5 % of them, and in more of those whose images resemble each other.
+Changes: {BEFORE} parts without, then {AFTER:,} with; {TRIALS} trials each. Parts until told, over those told; missed: not told."""
 
 
 @dataclass(frozen=True)
