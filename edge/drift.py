@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from statistics import median_low
 
 from edge.baseline_rank import BaselineRank
 from edge.calibration_slot import Baseline
@@ -100,6 +101,7 @@ class DriftMonitor:
         self._rejects = CumulativeSum(REJECT_LIMIT)
         self._rejected_since = 0
         self._rejected_of_late = 0.0
+        self._moved = False
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -117,6 +119,10 @@ class DriftMonitor:
         if not rejected or self._rejected_of_late > 0.5:
             for name, watched in self._watched.items():
                 watched.add(getattr(scores, name), part)
+        moved = any(watched.raised for watched in self._watched.values())
+        if self._moved and not moved:  # what was rejected meanwhile is explained by the drift that is over
+            self._rejects = CumulativeSum(REJECT_LIMIT)
+        self._moved = moved
 
     def drift(self) -> Drift | None:
         """What has changed; None while nothing has."""
@@ -131,10 +137,10 @@ class DriftMonitor:
             cause = Cause.CAMERA
         else:
             cause = Cause.PARTS if moved else Cause.DEFECTS
-        onsets = [self._watched[name].since for name in figures or moved] + ([self._rejects.since] if many_rejects else [])
+        onsets = [self._watched[name].since for name in figures] or [self._rejects.since]
         return Drift(
             cause=cause,
-            since=min(onsets),
+            since=median_low(onsets),
             moved={name: self._watched[name].of_late() for name in FIGURES if name in moved},
             rejected=self._rejected_since / self._rejects.length if self._rejects.raised else None,
             recalibrate=bool(moved.intersection(SCORES)) or (bool(moved) and self._rejects.raised),
