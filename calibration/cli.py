@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from calibration.advise_cli import main as advise_main
 from calibration.calibration_summary import print_summary
 from calibration.derive import DEFAULT_BLEND, Derived, Wishes, derive
 from calibration.normal_images import CenterChoice, Jobs, assign_jobs
@@ -33,14 +34,18 @@ from edge.station_config import load_station
 from edge.station_view import StationView, station_view
 
 REPORT = "histogram.png"
+EPILOG = "calibrate advise verdicts.jsonl says whether calibrating again would help; a folder of that name is ./advise."
 REFERENCES = 2
 REFERENCE_TOLERANCE = 1e-3
 """Relative to the score: the same engine on the same machine agrees far better; another build of it may not."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    """Entry point; returns the exit code. ``advise`` as the first argument is a command of its own."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["advise"]:
+        return advise_main(given[1:])
+    options = _parser().parse_args(given)
     console = Console(stderr=True)
     with reported("calibrate", console) as outcome:
         calibrate(options, console)
@@ -164,7 +169,7 @@ def _share(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("calibrate", description=__doc__)
+    parser = argparse.ArgumentParser("calibrate", description=__doc__, epilog=EPILOG)
     parser.add_argument("normal_dir", type=Path, help="folder of images of good parts, or of folders: one a session")
     add_engine_flags(parser)
     parser.add_argument(

@@ -20,7 +20,7 @@ from calibration.session_shift import SessionShare, session_shares
 from calibration.suspects import with_suspects
 from calibration.term_weights import WeightRule, weigh_terms
 from calibration.threshold import DEFAULT_CONFIDENCE, choose_threshold, require_supported
-from edge.calibration_slot import Baseline, Promise
+from edge.calibration_slot import QUANTILES, Baseline, Promise
 from edge.calibration_tensors import Array, CalibrationTensors
 from edge.engines.base import Engine
 from edge.errors import ImageError
@@ -258,4 +258,5 @@ def _figure(scores: Sequence[Scores] | Sequence[ImageResult], name: str) -> Arra
 
 def _baseline(values: Array) -> Baseline:
     low, high = np.quantile(values, (0.01, 0.99))
-    return Baseline(mean=float(values.mean()), deviation=float(values.std()), low=float(low), high=float(high))
+    quantiles = sorted(float(one) for one in np.quantile(values.astype(np.float64), np.linspace(0, 1, QUANTILES)))
+    return Baseline(mean=float(values.mean()), deviation=float(values.std()), low=float(low), high=float(high), quantiles=quantiles)

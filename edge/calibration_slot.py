@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 import yaml
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from edge.bundle import Bundle, ReferenceImage, file_sha256, load_picture, verify_files
 from edge.calibration_tensors import CalibrationTensors
@@ -35,6 +35,7 @@ FORMAT_VERSION = 2
 RECORD = "slot.yaml"
 LOCK = ".lock"
 SERIAL_DIGITS = 6
+QUANTILES = 21
 OUTSIDE_THE_HASH = ("serial", "created", "operator", "content_sha256")
 
 
@@ -63,12 +64,23 @@ class Promise(StrictModel):
 
 
 class Baseline(StrictModel):
-    """How one figure was distributed over the good images; later ones are compared with it."""
+    """How one figure was distributed over the good images; later ones are compared with it.
+
+    quantiles: QUANTILES equally spaced ones, from the lowest figure to the highest.
+    """
 
     mean: float
     deviation: float
     low: float
     high: float
+    quantiles: list[float]
+
+    @field_validator("quantiles")
+    @classmethod
+    def _ascending(cls, value: list[float]) -> list[float]:
+        if len(value) != QUANTILES or value != sorted(value):
+            raise ValueError(f"expected {QUANTILES} ascending numbers, got {value}; calibrate again")
+        return value
 
 
 class SlotRecord(StrictModel):

@@ -12,11 +12,13 @@ from typing import TypeVar
 
 from rich.console import Console
 
+from edge.announcer import Announcer
 from edge.bundle import open_bundle
 from edge.calibration_slot import SlotStore
 from edge.cameras.base import Camera
 from edge.cameras.open_camera import FORMS, open_camera
 from edge.clock import Clock, SystemClock
+from edge.drift_watch import DriftEvent, DriftWatch
 from edge.engines.open_engine import open_engine
 from edge.errors import (
     EXIT_FAILED,
@@ -110,15 +112,23 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
     if log is not None:
         stack.callback(log.close)
     status = stack.enter_context(StatusLine(console))
+    announcer = stack.enter_context(Announcer(lambda text: say(text, "yellow")))
 
     def report(verdict: Verdict) -> None:
         if log is not None:
             log.add(verdict)
-        status.show(verdict)
+        drift.add(verdict, loop.slot.record)
+        status.show(verdict, drift.short)
 
     def tell(text: str, bad: bool) -> None:
         say(f"edge-inspect: {text}" if bad else text, "yellow" if bad else "")
 
+    def tell_drift(event: DriftEvent) -> None:
+        if log is not None:
+            log.add(event)
+        announcer.add(f"drift: {event.message}")
+
+    drift = DriftWatch(station.drift, tell_drift)
     slots = stack.enter_context(SlotWatcher(store, options.precision, engine.runtime, view.view, slot, tell, clock))
     loop = InspectionLoop(open_source, camera, engine, slot, view, reject, clock, station.camera, report, slots)
     stack.callback(loop.close)

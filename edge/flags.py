@@ -12,7 +12,7 @@ MOST_THREADS = 256
 def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     """``bundle``, ``state``, ``station``, ``precision``, ``threads``: which model runs, for which place, how."""
     add_bundle_flags(parser)
-    parser.add_argument("--station", type=Path, help="station file; default: EDGE_INSPECT_STATION, /etc/edge-inspect/station.yaml")
+    add_station_flag(parser)
     parser.add_argument("--precision", default="fp32", help="model file of the bundle to run (default: %(default)s)")
     parser.add_argument(
         "--threads", type=whole_number(0, MOST_THREADS), default=0, help="CPU threads of the engine (default: the runtime's choice)"
@@ -39,6 +39,11 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a service account without a name
         return "unknown"
+
+
+def add_station_flag(parser: argparse.ArgumentParser) -> None:
+    """``station``: for which place."""
+    parser.add_argument("--station", type=Path, help="station file; default: EDGE_INSPECT_STATION, /etc/edge-inspect/station.yaml")
 
 
 class whole_number:  # noqa: N801 - reads as a function where it is used, and argparse wants one with a name

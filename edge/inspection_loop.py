@@ -51,6 +51,11 @@ class InspectionLoop:
         self.counts: Counter[Outcome] = Counter()
         self._lost = False
 
+    @property
+    def slot(self) -> CalibrationSlot:
+        """The one that decides; while a verdict is reported, the one it was made with."""
+        return self._bound.slot
+
     def run(self, stop: threading.Event, max_frames: int | None = None) -> None:
         """Return on ``stop``, after ``max_frames`` verdicts, or at the end of a recording."""
         part = 0

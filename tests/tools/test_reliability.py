@@ -29,8 +29,8 @@ def test_a_term_that_tells_more_weighs_more_and_none_is_silent() -> None:
     assert wrong == LEAST_SHARE
 
 
-def test_the_square_of_the_detectability_by_hand() -> None:
-    """One term is certain (capped at 1 − 1/2n), the other right for a fixed share: the ratio is that of Φ⁻¹ squared."""
+def test_the_fourth_power_of_the_detectability_by_hand() -> None:
+    """One term is certain (capped at 1 − 1/2n), the other right for a fixed share: the ratio is that of Φ⁻¹ to the fourth power."""
     seen = {True: 0, False: 0}
 
     def terms(picture: np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ def test_the_square_of_the_detectability_by_hand() -> None:
 
     certain, half = term_reliability(normals(8), terms, 2)
     assert certain == 1
-    assert half == pytest.approx((norm.ppf(0.75) / norm.ppf(1 - 1 / 16)) ** 2, rel=0.2)
+    assert half == pytest.approx((norm.ppf(0.75) / norm.ppf(1 - 1 / 16)) ** 4, rel=0.2)
 
 
 def test_too_few_images_or_no_ability_leave_the_terms_alike() -> None:

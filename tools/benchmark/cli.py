@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tools.benchmark.accuracy_report import AccuracyReport
     from tools.benchmark.calibration_promise import CalibrationPromise
     from tools.benchmark.complementarity import Complementarity
+    from tools.benchmark.drift import DriftBenchmark
     from tools.benchmark.robustness import Robustness
 
 DATA_VARIABLE = "EDGE_INSPECT_DATA"
@@ -57,11 +58,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _measure(
     options: argparse.Namespace, console: Console
-) -> Accuracy | Latency | AccuracyReport | Robustness | Complementarity | CalibrationPromise:
+) -> Accuracy | Latency | AccuracyReport | Robustness | Complementarity | CalibrationPromise | DriftBenchmark:
     if options.what == "calibration":
         return _calibration(options, console)
     if options.what == "complementarity":
         return _complementarity(options, console)
+    if options.what == "drift":
+        from tools.benchmark.drift import measure_drift
+
+        require_folder(options.out)
+        return measure_drift(options.out, options.runs, console)
     return _measure_sets(options, console) if getattr(options, "out", None) else _measure_bundle(options, console)
 
 
@@ -158,6 +164,9 @@ def _parser() -> argparse.ArgumentParser:
         "--slow-runs", type=whole_number(10), default=1_000, help="of those that cross-fit or fit a tail (default: %(default)s)"
     )
     promise.add_argument("--threads", type=whole_number(0, MOST_THREADS), default=0, help="CPU threads of the engine")
+    drift = kinds.add_parser("drift", help="false alarms and delays of the drift monitor, on simulated lines; half an hour")
+    drift.add_argument("--out", type=Path, required=True, help="folder for the report")
+    drift.add_argument("--runs", type=whole_number(1, 100_000), default=40, help="lines without a change (default: %(default)s)")
     return parser
 
 
