@@ -62,7 +62,7 @@ class DriftWatch:
 
     def _add(self, verdict: Verdict, slot: SlotRecord) -> None:
         if self._monitor is None or slot.serial != self._serial:
-            self._start(verdict, slot)
+            self._start(slot)
         if self._monitor is None or verdict.scores is None:
             return
         self._monitor.add(verdict.scores, verdict.part_id)
@@ -79,7 +79,7 @@ class DriftWatch:
             self._told = dict.fromkeys((*self._told, key), verdict.decided_ns)
             self._say("began" if before is None else "lasts", sentence(drift), verdict, drift)
 
-    def _start(self, verdict: Verdict, slot: SlotRecord) -> None:
+    def _start(self, slot: SlotRecord) -> None:
         self._told.clear()
         self.short, self._serial = "", slot.serial
         self._monitor = DriftMonitor(

@@ -25,7 +25,7 @@ def test_a_term_that_tells_more_weighs_more_and_none_is_silent() -> None:
 
     sharp, dull, wrong = term_reliability(normals(8), terms, 3)
     assert sharp == 1
-    assert LEAST_SHARE < dull < 0.7
+    assert LEAST_SHARE <= dull < 0.5
     assert wrong == LEAST_SHARE
 
 
@@ -36,11 +36,11 @@ def test_the_fourth_power_of_the_detectability_by_hand() -> None:
     def terms(picture: np.ndarray) -> np.ndarray:
         bad = changed(picture)
         seen[bad] += 1
-        return np.array([float(bad), float(bad and seen[bad] % 2 == 0)])  # half of the anomalies found: AUROC 0.75
+        return np.array([float(bad), float(bad and seen[bad] % 5 != 0)])  # four fifths of the anomalies found: AUROC 0.9
 
-    certain, half = term_reliability(normals(8), terms, 2)
+    certain, most = term_reliability(normals(8), terms, 2)
     assert certain == 1
-    assert half == pytest.approx((norm.ppf(0.75) / norm.ppf(1 - 1 / 16)) ** 4, rel=0.2)
+    assert most == pytest.approx((norm.ppf(0.9) / norm.ppf(1 - 1 / 16)) ** 4, rel=0.2)
 
 
 def test_too_few_images_or_no_ability_leave_the_terms_alike() -> None:
