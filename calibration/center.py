@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.feature_moments import GroupMoments, MomentSums
 from edge.calibration_tensors import Array, CalibrationTensors, centers_name, whitening_name
 from edge.graph_contract import FeatureGroup, GraphShape
 
@@ -33,37 +35,52 @@ def own_grid(feature: Array, shape: GraphShape) -> list[Array]:
 def derive_center(
     features: Features, shape: GraphShape, ignore_mask: Array | None = None, center: Array | None = None, seed: int = 0
 ) -> CalibrationTensors:
-    """The norm's tensors from ``features``; all else neutral.
+    """The norm's tensors from ``features``; all else neutral. See ``center_from_moments``."""
+    sums = MomentSums(shape)
+    for index in range(len(features[0])):
+        sums.add([group[index] for group in features])
+    return center_from_moments(sums.moments(), features, shape, ignore_mask, center, seed)
+
+
+def center_from_moments(
+    moments: list[GroupMoments],
+    sample: Features,
+    shape: GraphShape,
+    ignore_mask: Array | None = None,
+    center: Array | None = None,
+    seed: int = 0,
+) -> CalibrationTensors:
+    """The norm's tensors: means and covariances from the ``moments`` of all images, centres from a ``sample`` of them.
 
     ignore_mask [map_height, map_width]: positions that are not judged set nothing. center [D, h, w]: the C of the l2, l1 and
-    mahalanobis norms where training kept one (the moving average, for instance), instead of the mean of ``features``.
+    mahalanobis norms where training kept one (the moving average, for instance), instead of the mean of the images.
     Each group is scaled by one number, the root mean square length of its centred features, so that within a group the metric
-    of Z is kept.
+    of Z is kept. All else is neutral.
     """
     tensors = CalibrationTensors.neutral(shape)
     mean, scale = tensors["feature_mean"].copy(), tensors["feature_scale"].copy()
     statistics: dict[str, Array] = {}
     for index, (part, group) in enumerate(zip(shape.channel_slices(), shape.groups, strict=True)):
-        feature, judged = features[index], _judged(shape, group, ignore_mask)
+        judged = judged_cells(shape, group, ignore_mask)
+        own = moments[index].mean()
         if group.norm == "nearest":
-            own = np.zeros((group.channels, *feature.shape[2:]), np.float64)
-            own += _rows_mean(feature, judged)[:, None, None]
+            own = np.zeros_like(own) + own[:, judged].mean(axis=1)[:, None, None]
         elif center is not None:
             own = center[part, :: group.stride, :: group.stride].astype(np.float64)
-        else:
-            own = feature.mean(axis=0, dtype=np.float64)
-        size = 1.0 / max(_root_mean_square(feature, own, judged), 1e-6)
+        size = 1.0 / max(moments[index].root_mean_square(own, judged), 1e-6)
         mean[part] = np.repeat(np.repeat(own, group.stride, axis=1), group.stride, axis=2)
         scale[part] = size
         if group.norm == "nearest":
-            chosen = cover(feature, own[:, 0, 0], size, judged, shape.centers, seed)
+            chosen = cover(sample[index], own[:, 0, 0], size, judged, shape.centers, seed)
             statistics[centers_name(index)] = chosen[np.arange(shape.centers) % len(chosen)]
         if group.norm == "mahalanobis":
-            statistics[whitening_name(index)] = whitening((feature.astype(np.float32) - own) * size)
+            statistics[whitening_name(index)] = whitening(moments[index].covariance(own) * size**2)
     return tensors.replace(feature_mean=mean, feature_scale=scale, **statistics)
 
 
-def cover(features: NDArray[np.float16], mean: Array, scale: float, judged: NDArray[np.bool_], count: int, seed: int) -> Array:
+def cover(
+    features: NDArray[np.float16], mean: NDArray[np.floating[Any]], scale: float, judged: NDArray[np.bool_], count: int, seed: int
+) -> Array:
     """``count`` centres that cover every judged position of ``features`` (N×d×h×w), in the scale of z.
 
     A greedy cover keeps rare normal texture that averaging (k-means) would lose. One over millions of rows takes too long, so half
@@ -78,7 +95,7 @@ def cover(features: NDArray[np.float16], mean: Array, scale: float, judged: NDAr
     blocks, distances = [], []
     for block in _rows(features, judged):
         z = ((block - mean) * scale).astype(np.float32)
-        distance = (square - 2.0 * (z @ first.T)).min(axis=1) + np.einsum("nd,nd->n", z, z)
+        distance = _nearest(z, first, square) + np.einsum("nd,nd->n", z, z)
         keep = np.argsort(-distance, kind="stable")[:MAXIMUM_CANDIDATES]
         blocks.append(z[keep])
         distances.append(distance[keep])
@@ -95,9 +112,9 @@ def k_center(rows: Array, count: int, seed: int = 0, given: Array | None = None)
     square = np.einsum("nd,nd->n", rows, rows)
     nearest = np.full(len(rows), np.inf, np.float32)
     if given is not None:
+        given_square = np.einsum("kd,kd->k", given, given)
         for part in range(0, len(rows), BLOCK):
-            z = rows[part : part + BLOCK]
-            nearest[part : part + BLOCK] = (np.einsum("kd,kd->k", given, given) - 2.0 * (z @ given.T)).min(axis=1)
+            nearest[part : part + BLOCK] = _nearest(rows[part : part + BLOCK], given, given_square)
         nearest += square
         index = int(nearest.argmax())
     else:
@@ -111,22 +128,24 @@ def k_center(rows: Array, count: int, seed: int = 0, given: Array | None = None)
     return rows[chosen]
 
 
-def whitening(centred: Array) -> Array:
-    """A [h·w, d, d] for each position of ``centred`` (N×d×h×w), with AᵀA = Σ⁻¹, so that ‖A·z‖ is the Mahalanobis length.
+def whitening(covariance: NDArray[np.float64]) -> Array:
+    """A [h·w, d, d] for the ``covariance`` [h·w, d, d] at each position, with AᵀA = Σ⁻¹, so that ‖A·z‖ is the Mahalanobis length.
 
     Σ = (1 − s)·(the position's covariance) + s·(the mean over positions) + ridge; Defard et al., "PaDiM" (2021), with shrinkage.
     """
-    count, channels = centred.shape[:2]
-    by_position = centred.reshape(count, channels, -1).transpose(2, 1, 0).astype(np.float64)
-    covariance = by_position @ by_position.transpose(0, 2, 1) / count
+    channels = covariance.shape[-1]
     pooled = covariance.mean(axis=0)
-    covariance = (1.0 - SHRINKAGE) * covariance + SHRINKAGE * pooled
-    covariance += max(RIDGE * float(np.trace(pooled)) / channels, 1e-9) * np.eye(channels)
+    mixed = (1.0 - SHRINKAGE) * covariance + SHRINKAGE * pooled
+    return whiten(mixed + max(RIDGE * float(np.trace(pooled)) / channels, 1e-9) * np.eye(channels))
+
+
+def whiten(covariance: NDArray[np.float64]) -> Array:
+    """A [h·w, d, d] with AᵀA the inverse of each of ``covariance``, as it is."""
     lower = np.linalg.cholesky(np.linalg.inv(covariance))
     return np.ascontiguousarray(lower.transpose(0, 2, 1)).astype(np.float32)
 
 
-def _judged(shape: GraphShape, group: FeatureGroup, ignore_mask: Array | None) -> NDArray[np.bool_]:
+def judged_cells(shape: GraphShape, group: FeatureGroup, ignore_mask: Array | None) -> NDArray[np.bool_]:
     """Which cells of the group's own grid hold a judged position of the map."""
     height, width = shape.group_grid(group)
     if ignore_mask is None:
@@ -155,21 +174,12 @@ def _sample(features: NDArray[np.float16], judged: NDArray[np.bool_], count: int
     return rows
 
 
-def _rows_mean(features: NDArray[np.float16], judged: NDArray[np.bool_]) -> NDArray[np.float64]:
-    total, count = np.zeros(features.shape[1]), 0
-    for block in _rows(features, judged):
-        total += block.sum(axis=0, dtype=np.float64)
-        count += len(block)
-    return total / count
-
-
-def _root_mean_square(features: NDArray[np.float16], mean: NDArray[np.float64], judged: NDArray[np.bool_]) -> float:
-    square, count = 0.0, 0
-    for one in features:
-        centred = (one.astype(np.float32) - mean)[:, judged]
-        square += float(np.square(centred).sum())
-        count += centred.size
-    return float(np.sqrt(square / count))
+def _nearest(rows: Array, centers: Array, square: Array) -> Array:
+    """Squared distance of each row to its nearest centre, less the row's own square, which is the same for all; in one matrix."""
+    products = rows @ centers.T
+    products *= -2.0
+    products += square
+    return np.asarray(products.min(axis=1))
 
 
 def _farthest(blocks: list[Array], distances: list[Array]) -> tuple[list[Array], list[Array]]:

@@ -4,40 +4,49 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import itertools
 import sys
 import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from calibration.derive import Derived, derive
-from calibration.normal_images import Jobs, assign_jobs
+from calibration.advise_cli import main as advise_main
+from calibration.calibration_summary import print_summary
+from calibration.derive import DEFAULT_BLEND, Derived, Wishes, derive
+from calibration.normal_images import CenterChoice, Jobs, assign_jobs
+from calibration.other_product import LOOKED_AT, require_same_product
 from calibration.report import histogram_png
-from calibration.threshold import DEFAULT_CONFIDENCE
-from edge.bundle import ReferenceImage, open_bundle
+from calibration.session_folders import survey_sessions
+from calibration.threshold import DEFAULT_CONFIDENCE, require_supported
+from edge.bundle import Bundle, ReferenceImage, open_bundle
 from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.durable_files import write_file
+from edge.engines.base import Engine
 from edge.engines.build_observer import ConsoleObserver
 from edge.engines.open_engine import open_chosen_engine
+from edge.errors import ConfigError
 from edge.exit_code import reported
 from edge.flags import add_engine_flags
-from edge.graph_contract import FeatureGroup
-from edge.image_file import read_image, survey_images
+from edge.image_file import Survey, read_image
 from edge.locations import bundle_path, state_path, station_path
 from edge.station_config import load_station
-from edge.station_view import station_view
+from edge.station_view import StationView, station_view
 
 REPORT = "histogram.png"
+EPILOG = "calibrate advise verdicts.jsonl says whether calibrating again would help; a folder of that name is ./advise."
 REFERENCES = 2
 REFERENCE_TOLERANCE = 1e-3
 """Relative to the score: the same engine on the same machine agrees far better; another build of it may not."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    """Entry point; returns the exit code. ``advise`` as the first argument is a command of its own."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["advise"]:
+        return advise_main(given[1:])
+    options = _parser().parse_args(given)
     console = Console(stderr=True)
     with reported("calibrate", console) as outcome:
         calibrate(options, console)
@@ -46,28 +55,31 @@ def main(arguments: list[str] | None = None) -> int:
 
 def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot | None:
     """Calibrate as ``options`` say; returns the new, active slot, None with --dry-run."""
+    center, wishes = _wishes(options)
     bundle = open_bundle(bundle_path(options.bundle))
     view = station_view(load_station(station_path(options.station)), bundle.manifest.graph)
     store = SlotStore(state_path(options.state, bundle.path), bundle)
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with store.writing(), open_chosen_engine(bundle, options, observer=ConsoleObserver(console)) as engine:
         with Progress(*columns, console=console, transient=True) as bars:
-            task = bars.add_task("reading")
-            survey = survey_images(
-                options.normal_dir, options.max_bad_share, lambda done, total: bars.update(task, completed=done, total=total)
+            progress = _Bars(bars)
+            survey = survey_sessions(
+                options.normal_dir, options.max_bad_share, lambda done, total: progress("reading", done, total)
             )
             for line in survey.skipped:
                 console.print(f"skipped {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
             bundle.self_test(engine, options.precision)
             console.print(f"{options.precision} on {engine.runtime}", markup=False, highlight=False, soft_wrap=True)
-            jobs = assign_jobs(survey, set(bundle.manifest.learned_images), options.center)
-            derived = derive(
-                engine, view, bundle.start_calibration(), jobs, bundle.manifest.reliability,
-                lambda what, done, total: bars.update(task, description=what, completed=done, total=total),
-                options.false_reject_rate, options.confidence, options.weights,
-            )  # fmt: skip
+            jobs, derived = _derive(bundle, engine, view, survey, center, wishes, progress)
+            dropped: dict[str, str] = {}
+            if options.drop_suspects and derived.suspects:
+                dropped = {image.sha256: "; ".join(image.suspect) for image in derived.suspects}
+                for image in derived.suspects:
+                    line = f"dropped {image.path}: {'; '.join(image.suspect)}"
+                    console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+                jobs, derived = _derive(bundle, engine, view, survey.without(set(dropped)), center, wishes, progress)
         picture = histogram_png(derived, f"{bundle.manifest.model_id} {options.precision} · {options.normal_dir}")
-        _print(console, view.shape.groups, jobs, derived, survey.duplicates, len(survey.skipped))
+        print_summary(console, view.shape.groups, jobs, derived, survey, len(dropped))
         if options.dry_run:
             _write_report(options.report, picture)
             console.print("dry run: no slot was written")
@@ -97,29 +109,50 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
                 "threshold": [digest for _, digest in jobs.threshold],
             },
             "passed_over": jobs.passed_over,
+            "dropped": dropped,
             "baseline": {name: one.model_dump() for name, one in derived.baseline.items()},
         }
         slot = store.add(content, derived.tensors, references, {REPORT: picture})
-        store.activate(slot)
+        store.activate(slot, options.operator, f"calibrated from {options.normal_dir}")
         _write_report(options.report, picture)
     console.print(f"calibration {slot.record.serial} is active: {slot.path}", highlight=False, soft_wrap=True)
     return slot
 
 
-def _print(console: Console, groups: list[FeatureGroup], jobs: Jobs, derived: Derived, duplicates: int, skipped: int) -> None:
-    table = Table(show_header=False, box=None)
-    table.add_row("C", f"{jobs.center_source} ({', '.join(f'{group.channels} channels {group.norm}' for group in groups)})")
-    weights = derived.tensors["feature_weight"][0], derived.tensors["reconstruction_weight"][0]
-    table.add_row("λ1, λ2", f"{weights[0]:.4g}, {weights[1]:.4g} from {len(jobs.weights)} images")
-    table.add_row("threshold", f"{derived.threshold:.6g} from {len(jobs.threshold)} images")
-    promise = derived.promise
-    words = f"at most {promise.false_reject_rate:.2%} of good parts will be rejected, with {promise.confidence:.0%} confidence"
-    if not promise.exact:
-        words += "; approximate: with so few images λ1, λ2 and the threshold share them"
-    table.add_row("promise", words)
-    if jobs.passed_over or duplicates or skipped:
-        table.add_row("passed over", f"{jobs.passed_over} the training saw, {duplicates} duplicates, {skipped} unreadable")
-    console.print(table, highlight=False)
+class _Bars:
+    """One bar for each stage of a calibration, made when the stage first reports."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(what)
+        self._bars.update(self._tasks[what], completed=done, total=total)
+
+
+def _derive(
+    bundle: Bundle, engine: Engine, view: StationView, survey: Survey, center: CenterChoice, wishes: Wishes, progress: _Bars
+) -> tuple[Jobs, Derived]:
+    """Share out the images of ``survey``, see that they are of the bundle's product, and calibrate with them."""
+    learned = set(bundle.manifest.learned_images)
+    jobs = assign_jobs(survey, learned, center, wishes.rule, wishes.rate, wishes.confidence)
+    require_supported(len(jobs.threshold), wishes.rate, wishes.confidence, wishes.accept)
+    looked_at, done = min(len(jobs.threshold), LOOKED_AT), itertools.count(1)
+    require_same_product(bundle, engine, view, jobs.threshold, lambda: progress("product", next(done), looked_at))
+    return jobs, derive(engine, view, bundle.start_calibration(), jobs, bundle.manifest.reliability, progress, wishes)
+
+
+def _wishes(options: argparse.Namespace) -> tuple[CenterChoice, Wishes]:
+    """What the flags say together; raises ConfigError where they contradict each other."""
+    center: CenterChoice = options.center
+    if options.blend is not None and center not in ("auto", "blend"):
+        raise ConfigError(f"--blend and --center {center}: only --center blend has a share of the site; leave one of them out")
+    if options.blend is not None:
+        center = "blend"
+    share = DEFAULT_BLEND if options.blend is None else options.blend
+    return center, Wishes(options.false_reject_rate, options.confidence, options.weights, options.accept, share)
 
 
 def _write_report(path: Path | None, picture: bytes) -> None:
@@ -138,15 +171,32 @@ def _share(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("calibrate", description=__doc__)
-    parser.add_argument("normal_dir", type=Path, help="folder of images of good parts")
+    parser = argparse.ArgumentParser("calibrate", description=__doc__, epilog=EPILOG)
+    parser.add_argument("normal_dir", type=Path, help="folder of images of good parts, or of folders: one a session")
     add_engine_flags(parser)
     parser.add_argument(
         "--false-reject-rate", type=_share, help="the rate to promise; default: the best the images allow, not below 0.5 %%"
     )
+    parser.add_argument(
+        "--accept",
+        action="store_true",
+        help="where the images cannot support --false-reject-rate, extrapolate by a fit to the tail",
+    )
+    parser.add_argument(
+        "--drop-suspects", action="store_true", help="leave out the images that look defective or mis-shot, and say so in the slot"
+    )
     parser.add_argument("--confidence", type=_share, default=DEFAULT_CONFIDENCE, help="of the promise (default: %(default)s)")
     parser.add_argument(
-        "--center", choices=("auto", "site", "bundle"), default="auto", help="whose images set C (default: %(default)s)"
+        "--center",
+        choices=("auto", "site", "bundle", "blend"),
+        default="auto",
+        help="whose images set C; blend updates the bundle's with the site's (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--blend",
+        type=_share,
+        metavar="SHARE",
+        help=f"the site's share of --center blend, which it implies (default: {DEFAULT_BLEND})",
     )
     parser.add_argument(
         "--weights",

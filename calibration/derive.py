@@ -2,38 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from calibration.blend import blend_center
 from calibration.brightness import brightness_range
-from calibration.center import derive_center
-from calibration.normal_images import Jobs
-from calibration.run_normal_images import read_features, score_images
+from calibration.center import center_from_moments
+from calibration.cross_fit import CrossFit, FoldTerms, cross_fit, joint
+from calibration.image_result import ImageResult, Job
+from calibration.normal_images import ImageList, Jobs
+from calibration.run_normal_images import CenterFeatures, read_features, read_terms, score_images
+from calibration.session_shift import SessionShare, session_shares
+from calibration.suspects import with_suspects
 from calibration.term_weights import WeightRule, weigh_terms
-from calibration.threshold import DEFAULT_CONFIDENCE, choose_threshold
-from edge.calibration_slot import Baseline, Promise
+from calibration.threshold import DEFAULT_CONFIDENCE, choose_threshold, require_supported
+from edge.calibration_slot import QUANTILES, Baseline, Promise
 from edge.calibration_tensors import Array, CalibrationTensors
 from edge.engines.base import Engine
 from edge.errors import ImageError
 from edge.station_view import StationView
 from edge.verdict import Scores
 
+Values = NDArray[np.floating[Any]]
 WEIGHTS = ("group_weight", "feature_weight", "reconstruction_weight")
 Progress = Callable[[str, int, int], None]
 """(what, done, total)"""
+DEFAULT_BLEND = 0.5
+WEIGHTS_STRIPE = 4
+"""In a cross-fit with its own C, every fourth image of a fold sets the weights of the other folds, and the rest their C."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person asked for. rate: None for the best the images allow. accept: extrapolate to a rate beyond them.
+
+    blend: the site's share of a blended C.
+    """
+
+    rate: float | None = None
+    confidence: float = DEFAULT_CONFIDENCE
+    rule: WeightRule = "spread"
+    accept: bool = False
+    blend: float = DEFAULT_BLEND
 
 
 @dataclass(frozen=True)
 class Derived:
-    """The result. ``scores``: of the threshold images, in their order, under ``tensors``; the engine is bound to these."""
+    """The result; the engine is bound to ``tensors``. scores: of the threshold images, in their order, under these.
+
+    images: every image that did a job, by job and hash. sessions: empty where the threshold's images are of one.
+    """
 
     tensors: CalibrationTensors
     threshold: float
     promise: Promise
     scores: list[Scores]
     baseline: dict[str, Baseline]
+    images: list[ImageResult]
+    sessions: list[SessionShare]
+
+    @property
+    def suspects(self) -> list[ImageResult]:
+        """The images that may not belong among the normal ones."""
+        return [image for image in self.images if image.suspect]
 
 
 def derive(
@@ -43,73 +78,185 @@ def derive(
     jobs: Jobs,
     reliability: list[float],
     progress: Progress,
-    rate: float | None = None,
-    confidence: float = DEFAULT_CONFIDENCE,
-    rule: WeightRule = "spread",
+    wishes: Wishes | None = None,
 ) -> Derived:
     """Calibrate through ``engine``. start: the bundle's tensors, whose C stays where ``jobs.center`` is empty.
     reliability: the bundle's, of each term.
 
-    The threshold images are scored with the final tensors bound, so that the threshold is of the very arithmetic that inspects.
-    Raises ImageError and TooFewImagesError.
+    In a split the threshold images are scored with the final tensors bound, so that the threshold is of the very arithmetic that
+    inspects; in a cross-fit, by those of the other folds. Raises ImageError and TooFewImagesError.
     """
-    weight_passes = 0 if rule == "bundle" else len(start["group_weight"])
-    total = len(jobs.center) + weight_passes * len(jobs.weights) + len(jobs.threshold)
-    done = 0
+    wishes = wishes or Wishes()
+    require_supported(len(jobs.threshold), wishes.rate, wishes.confidence, wishes.accept)
+    run = _Run(engine, view, start.with_ignore_mask(view.ignore_mask), jobs, reliability, progress, wishes)
+    tensors, scores, images = run.split() if jobs.folds is None else run.cross_fit()
+    judged = [image for image in images if image.job in ("threshold", "all")]
+    values = np.array([image.score for image in judged], np.float32)
+    if float(values.max()) == float(values.min()):
+        raise ImageError("all images score the same, so they say nothing of how good parts vary; take pictures of different parts")
+    threshold, promise = choose_threshold(values, jobs.kind, wishes.rate, wishes.confidence, wishes.accept)
+    shares = session_shares(images, threshold, promise.false_reject_rate, promise.confidence)
+    baseline = {name: _baseline(_figure(scores, name)) for name in Scores.__dataclass_fields__}
+    for name in ("feature_score", "reconstruction_score", "score"):  # by statistics they did not enter, as of parts to come
+        baseline[name] = _baseline(_figure(judged, name))
+    return Derived(tensors, threshold, promise, scores, baseline, with_suspects(images), shares)
 
-    def step(what: str) -> Callable[[], None]:
+
+class _Run:
+    """One calibration, step by step."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        view: StationView,
+        start: CalibrationTensors,
+        jobs: Jobs,
+        reliability: list[float],
+        progress: Progress,
+        wishes: Wishes,
+    ) -> None:
+        self._engine, self._view, self._start, self._jobs = engine, view, start, jobs
+        self._reliability, self._progress, self._wishes = reliability, progress, wishes
+
+    def split(self) -> tuple[CalibrationTensors, list[Scores], list[ImageResult]]:
+        """The final tensors, the threshold images' scores under them, and a result for every image."""
+        jobs, rule = self._jobs, self._wishes.rule
+        tensors, features = self._center_and_halves()
+        images: list[ImageResult] = []
+        if rule == "bundle":
+            tensors = self._with_bundles_weights(tensors)
+        else:
+            terms, quality = self._terms(tensors, jobs.weights, "λ1, λ2")
+            weights = weigh_terms(terms, self._reliability, rule)
+            tensors = tensors.with_group_weights(weights[0]).with_weights(*weights[1:])
+            images = self._results_of_terms(jobs.weights, "weights", terms, terms @ joint(*weights), weights[0], quality)
+        images = self._held_out_halves(tensors, features) + images
+        scores = self._scores(tensors, jobs.threshold, "threshold")
+        return tensors, scores, images + self._results_of_scores(jobs.threshold, "threshold", scores)
+
+    def cross_fit(self) -> tuple[CalibrationTensors, list[Scores], list[ImageResult]]:
+        """The same; each image is scored by the statistics of the other folds."""
+        jobs, rule = self._jobs, self._wishes.rule
+        features: CenterFeatures | None = None
+        if jobs.own_center:
+            tensors, folds, quality = self._folds_of_centers()
+        else:
+            tensors, features = self._center_and_halves()
+            terms, quality = self._terms(tensors, jobs.threshold, "λ1, λ2")
+            folds = self._folds_of_terms(terms)
+        bundles = joint(list(self._start["group_weight"]), *(float(self._start[name][0]) for name in WEIGHTS[1:]))
+        result: CrossFit = cross_fit(folds, self._reliability, rule, bundles)
+        if rule == "bundle":
+            tensors = self._with_bundles_weights(tensors)
+        else:
+            tensors = tensors.with_group_weights(result.weights[0]).with_weights(*result.weights[1:])
+        before = self._held_out_halves(tensors, features)
+        groups = [float(one) for one in tensors["group_weight"]]
+        images = self._results_of_terms(jobs.threshold, "all", result.terms, result.scores, groups, quality)
+        return tensors, self._scores(tensors, jobs.threshold, "threshold"), before + images
+
+    def _center_and_halves(self) -> tuple[CalibrationTensors, CenterFeatures | None]:
+        """C of ``jobs.center``, read in two halves; the bundle's where there are none."""
+        if not self._jobs.center:
+            return self._start, None
+        features = self._features(self._jobs.center, [index % 2 for index in range(len(self._jobs.center))])
+        return self._center(features, {0, 1}), features
+
+    def _held_out_halves(self, tensors: CalibrationTensors, features: CenterFeatures | None) -> list[ImageResult]:
+        """Each image of C by the C of the half it is not in, with the weights of ``tensors``: a bad one cannot vouch for itself."""
+        if features is None:
+            return []
+        images: list[ImageResult] = []
+        for half in (0, 1):
+            other = self._center(features, {1 - half}).replace(**{name: tensors[name] for name in WEIGHTS})
+            held = self._jobs.center[half::2]
+            images += self._results_of_scores(held, "center", self._scores(other, held, "suspects"))
+        return images
+
+    def _folds_of_centers(self) -> tuple[CalibrationTensors, list[FoldTerms], list[Scores]]:
+        """(the final C, each fold's terms by a C of its own, image quality in the order of the images)."""
+        images, folds = self._jobs.threshold, self._jobs.folds
+        assert folds is not None
+        place = {index: order for fold in range(folds.count) for order, index in enumerate(folds.held(fold))}
+        stripe = [int(place[index] % WEIGHTS_STRIPE == 0) for index in range(len(images))]
+        features = self._features(images, [2 * fold + one for fold, one in zip(folds.of_image, stripe, strict=True)])
+        terms: list[FoldTerms] = []
+        quality: dict[int, Scores] = {}
+        for fold in range(folds.count):
+            held, outside = folds.held(fold), [index for index in folds.outside(fold) if stripe[index]]
+            tensors = self._center(features, {2 * other for other in range(folds.count) if other != fold})
+            held_terms, scores = self._terms(tensors, [images[index] for index in held], "cross-fit")
+            outside_terms, _ = self._terms(tensors, [images[index] for index in outside], "cross-fit")
+            quality |= zip(held, scores, strict=True)
+            terms.append(FoldTerms(held, held_terms, outside_terms))
+        everything = self._center(features, set(range(2 * folds.count)))
+        return everything, terms, [quality[index] for index in range(len(images))]
+
+    def _folds_of_terms(self, terms: NDArray[np.float64]) -> list[FoldTerms]:
+        folds = self._jobs.folds
+        assert folds is not None
+        held = [folds.held(fold) for fold in range(folds.count)]
+        return [FoldTerms(one, terms[one], np.delete(terms, one, axis=0)) for one in held]
+
+    def _center(self, features: CenterFeatures, parts: set[int]) -> CalibrationTensors:
+        mask = self._view.ignore_mask
+        tensors = center_from_moments(*features.of(parts), self._view.shape, mask).with_ignore_mask(mask)
+        tensors = tensors.replace(brightness_range=brightness_range(features.brightness_of(parts)))
+        if self._jobs.center_from == "blend":
+            return blend_center(self._start, tensors, self._wishes.blend, self._view.shape, mask)
+        return tensors
+
+    def _with_bundles_weights(self, tensors: CalibrationTensors) -> CalibrationTensors:
+        return tensors.replace(**{name: self._start[name] for name in WEIGHTS})
+
+    def _features(self, images: ImageList, parts: list[int]) -> CenterFeatures:
+        self._engine.bind(CalibrationTensors.neutral(self._view.shape))  # brightness as it is
+        return read_features(self._engine, self._view, images, parts, self._step("C", len(images)))
+
+    def _terms(self, tensors: CalibrationTensors, images: ImageList, what: str) -> tuple[NDArray[np.float64], list[Scores]]:
+        total = len(images) * len(tensors["group_weight"])
+        return read_terms(self._engine, self._view, tensors, images, self._step(what, total))
+
+    def _scores(self, tensors: CalibrationTensors, images: ImageList, what: str) -> list[Scores]:
+        self._engine.bind(tensors)
+        return score_images(self._engine, self._view, images, self._step(what, len(images)))
+
+    def _step(self, what: str, total: int) -> Callable[[], None]:
+        done = 0
+
         def one() -> None:
             nonlocal done
             done += 1
-            progress(what, done, total)
+            self._progress(what, done, total)
 
         return one
 
-    tensors = start.with_ignore_mask(view.ignore_mask)
-    if jobs.center:
-        engine.bind(CalibrationTensors.neutral(view.shape))
-        features, brightness = read_features(engine, view, jobs.center, step("C"))
-        tensors = derive_center(features, view.shape, view.ignore_mask).with_ignore_mask(view.ignore_mask)
-        tensors = tensors.replace(brightness_range=brightness_range(brightness))
-        if rule == "bundle":
-            tensors = tensors.replace(**{name: start[name] for name in WEIGHTS})
-    if rule != "bundle":
-        tensors = _with_weights(engine, view, tensors, jobs, step("λ1, λ2"), reliability, rule)
-    engine.bind(tensors)
-    scores = score_images(engine, view, jobs.threshold, step("threshold"))
-    values = _figure(scores, "score")
-    if float(values.max()) == float(values.min()):
-        raise ImageError("all images score the same, so they say nothing of how good parts vary; take pictures of different parts")
-    threshold, promise = choose_threshold(values, jobs.exact, rate, confidence)
-    names = Scores.__dataclass_fields__
-    return Derived(tensors, threshold, promise, scores, {name: _baseline(_figure(scores, name)) for name in names})
+    def _results_of_terms(
+        self, images: ImageList, job: Job, terms: Values, joint_scores: Values, groups: list[float], quality: list[Scores]
+    ) -> list[ImageResult]:
+        """From terms [n, G+1] and L [n] of ``images``; groups: their final weights in L1."""
+        columns = zip(terms[:, :-1] @ np.array(groups), terms[:, -1], joint_scores, strict=True)
+        held_out = [(float(first), float(second), float(both)) for first, second, both in columns]
+        return self._results(images, job, held_out, quality)
+
+    def _results_of_scores(self, images: ImageList, job: Job, scores: list[Scores]) -> list[ImageResult]:
+        return self._results(images, job, [(one.feature_score, one.reconstruction_score, one.score) for one in scores], scores)
+
+    def _results(
+        self, images: ImageList, job: Job, held_out: list[tuple[float, float, float]], quality: list[Scores]
+    ) -> list[ImageResult]:
+        of_image = self._jobs.folds.of_image if self._jobs.folds is not None and job == "all" else [None] * len(images)
+        return [
+            ImageResult.of(image, self._jobs.sessions.get(image[1], ""), job, fold, one, scores)
+            for image, fold, one, scores in zip(images, of_image, held_out, quality, strict=True)
+        ]
 
 
-def _with_weights(
-    engine: Engine,
-    view: StationView,
-    tensors: CalibrationTensors,
-    jobs: Jobs,
-    progress: Callable[[], None],
-    reliability: list[float],
-    rule: WeightRule,
-) -> CalibrationTensors:
-    """The groups' weights, λ1 and λ2, from the scores of the weight images; each group is scored apart."""
-    groups = len(tensors["group_weight"])
-    terms, scores = [], []
-    for group in range(groups):
-        engine.bind(tensors.with_group_weights([float(group == other) for other in range(groups)]))
-        scores = score_images(engine, view, jobs.weights, progress)
-        terms.append(_figure(scores, "feature_score"))
-    terms.append(_figure(scores, "reconstruction_score"))
-    group_weights, feature_weight, reconstruction_weight = weigh_terms(np.stack(terms, axis=1), reliability, rule)
-    return tensors.with_group_weights(group_weights).with_weights(feature_weight, reconstruction_weight)
-
-
-def _figure(scores: list[Scores], name: str) -> Array:
+def _figure(scores: Sequence[Scores] | Sequence[ImageResult], name: str) -> Array:
     return np.array([getattr(one, name) for one in scores], np.float32)
 
 
 def _baseline(values: Array) -> Baseline:
     low, high = np.quantile(values, (0.01, 0.99))
-    return Baseline(mean=float(values.mean()), deviation=float(values.std()), low=float(low), high=float(high))
+    quantiles = sorted(float(one) for one in np.quantile(values.astype(np.float64), np.linspace(0, 1, QUANTILES)))
+    return Baseline(mean=float(values.mean()), deviation=float(values.std()), low=float(low), high=float(high), quantiles=quantiles)

@@ -18,7 +18,7 @@ def histogram_png(derived: Derived, title: str) -> bytes:
 
     figure = Figure(figsize=(15, 5), dpi=100, layout="constrained")
     for axis, (name, label) in zip(figure.subplots(1, len(TITLES)), TITLES.items(), strict=True):
-        values = np.array([getattr(one, name) for one in derived.scores])
+        values = np.array([getattr(one, name) for one in derived.images if one.job in ("threshold", "all")])
         axis.hist(values, bins=min(40, max(8, len(values) // 5)), color="#4c8a57")
         axis.set_xlabel(label)
         axis.set_ylabel("good images")
@@ -30,7 +30,7 @@ def histogram_png(derived: Derived, title: str) -> bytes:
     title = title.replace("$", r"\$")  # a folder's name is no mathematics
     figure.suptitle(
         f"{title}\nat most {promise.false_reject_rate:.2%} of good parts rejected, {promise.confidence:.0%} confidence, "
-        f"from {promise.images} images{'' if promise.exact else ' (approximate)'}"
+        f"from {promise.images} images{'' if promise.kind == 'exact' else f' ({promise.kind})'}"
     )
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content)

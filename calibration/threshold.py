@@ -6,12 +6,12 @@ rate p satisfies P(p ≤ p_k) ≥ confidence, where p_k is the Clopper-Pearson u
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from calibration.binomial_bound import allowed_above, images_needed, upper_bound
 from calibration.errors import TooFewImagesError
-from edge.calibration_slot import Promise
+from calibration.tail_fit import MINIMUM_IMAGES, tail_limit
+from edge.calibration_slot import Promise, PromiseKind
 from edge.calibration_tensors import Array
 
 DEFAULT_CONFIDENCE = 0.95
@@ -19,58 +19,47 @@ BEST_DEFAULT_RATE = 0.005
 """Without a rate asked for, no better one is promised: a threshold set by the one highest of thousands is a lottery."""
 
 
-def upper_bound(above: int, images: int, confidence: float) -> float:
-    """The p with P(Binomial(images, p) ≤ above) = 1 − confidence; 1 where all are above."""
-    if above >= images:
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(200):
-        middle = (low + high) / 2
-        if _binomial_cdf(above, images, middle) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def images_needed(rate: float, confidence: float) -> int:
-    """The fewest images that can support ``rate``: (1 − rate)^n ≤ 1 − confidence."""
-    return math.ceil(math.log(1 - confidence) / math.log1p(-rate) - 1e-9)
+def require_supported(images: int, rate: float | None, confidence: float, accept: bool) -> None:
+    """Raise TooFewImagesError where ``images`` scores can neither support ``rate`` nor, with ``accept``, be extrapolated to it."""
+    if rate is None or allowed_above(images, rate, confidence) is not None:
+        return
+    what = f"a false-reject rate of {rate:.2%} with {confidence:.0%} confidence"
+    have = f"needs {images_needed(rate, confidence)} images for the threshold, there are {images}; give more, or ask for "
+    have += f"{_rounded_up(upper_bound(0, images, confidence))} or more"
+    if not accept:
+        hint = ", or --accept a fit to the tail" if images >= MINIMUM_IMAGES else ""
+        raise TooFewImagesError(f"{what} {have}{hint}")
+    if images < MINIMUM_IMAGES:
+        raise TooFewImagesError(f"{what} {have}; --accept fits a tail to {MINIMUM_IMAGES} or more")
 
 
 def choose_threshold(
-    scores: Array, exact: bool, rate: float | None = None, confidence: float = DEFAULT_CONFIDENCE
+    scores: Array,
+    kind: PromiseKind = "exact",
+    rate: float | None = None,
+    confidence: float = DEFAULT_CONFIDENCE,
+    accept: bool = False,
 ) -> tuple[float, Promise]:
     """The lowest threshold that keeps the promise, and the promise.
 
-    scores: float32 [n], L of normal images. rate: asked for, or None for the best the images allow (not below 0.5 %).
-    Raises TooFewImagesError where ``rate`` is beyond them. The threshold is the next float32 above an order statistic, since
-    L ≥ threshold is anomalous.
+    scores: float32 [n], L of normal images. kind: exact where no image shaped its own score, else approximate. rate: asked for,
+    or None for the best the images allow (not below 0.5 %). accept: extrapolate to a rate beyond the images, by ``tail_limit``.
+    Raises TooFewImagesError. The threshold is the next float32 above what good parts may score, since L ≥ threshold is anomalous.
     """
     images = len(scores)
-    target = BEST_DEFAULT_RATE if rate is None else rate
-    allowed = 0
-    if upper_bound(0, images, confidence) <= target:
-        while allowed + 1 < images and upper_bound(allowed + 1, images, confidence) <= target:
-            allowed += 1
-    elif rate is not None:
-        raise TooFewImagesError(
-            f"a false-reject rate of {rate:.2%} with {confidence:.0%} confidence needs {images_needed(rate, confidence)} images "
-            f"for the threshold, there are {images}; give more, or ask for {upper_bound(0, images, confidence):.1%} or more"
-        )
-    kept = np.sort(np.asarray(scores, np.float32))[images - 1 - allowed]
+    require_supported(images, rate, confidence, accept)
+    values = np.sort(np.asarray(scores, np.float32))
+    allowed = allowed_above(images, BEST_DEFAULT_RATE if rate is None else rate, confidence)
+    if allowed is None and rate is not None:
+        kept, allowed, bound, kind = np.float32(tail_limit(values, rate, confidence)), 0, rate, "extrapolated"
+        kept = max(kept, values[-1])
+    else:
+        allowed = allowed or 0
+        kept, bound = values[images - 1 - allowed], upper_bound(allowed, images, confidence)
     threshold = float(np.nextafter(kept, np.float32(np.inf)))
-    bound = upper_bound(allowed, images, confidence)
-    return threshold, Promise(false_reject_rate=bound, confidence=confidence, images=images, allowed_above=allowed, exact=exact)
+    return threshold, Promise(false_reject_rate=bound, confidence=confidence, images=images, allowed_above=allowed, kind=kind)
 
 
-def _binomial_cdf(k: int, n: int, p: float) -> float:
-    """P(Binomial(n, p) ≤ k), summed from logarithms so that it holds for any n."""
-    if p <= 0:
-        return 1.0
-    if p >= 1:
-        return 0.0
-    log_p, log_q = math.log(p), math.log1p(-p)
-    head = math.lgamma(n + 1)
-    terms = (head - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * log_p + (n - i) * log_q for i in range(k + 1))
-    return min(1.0, math.fsum(math.exp(term) for term in terms))
+def _rounded_up(share: float) -> str:
+    """In per cent, one decimal, never better than it is."""
+    return f"{np.ceil(share * 1000 - 1e-9) / 10:.1f}%"

@@ -43,12 +43,12 @@ class ReferenceImage(StrictModel):
             tolerance=relative_tolerance * max(1.0, abs(scores.score)),
         )
 
-    def disagreement(self, folder: Path, engine: Engine, relative_tolerance: float | None = None) -> str:
-        """How the bound ``engine`` scores it differently, in words; empty where it does not. Raises BundleError.
+    def disagreement(self, picture: Image, engine: Engine, relative_tolerance: float | None = None) -> str:
+        """How the bound ``engine`` scores ``picture`` differently, in words; empty where it does not. Raises EngineError.
 
         relative_tolerance: in place of the recorded one.
         """
-        score = engine.infer(load_picture(folder / self.file)).scores.score
+        score = engine.infer(picture).scores.score
         tolerance = self.tolerance if relative_tolerance is None else relative_tolerance * max(1.0, abs(self.score))
         if abs(score - self.score) <= tolerance:
             return ""
@@ -125,7 +125,7 @@ class Bundle:
         engine.bind(self.start_calibration())
         tolerance = self.manifest.precision_tolerance.get(precision)
         for reference in self.manifest.reference_images:
-            if difference := reference.disagreement(self.path, engine, tolerance):
+            if difference := reference.disagreement(load_picture(self.path / reference.file), engine, tolerance):
                 raise BundleError(
                     f"{self.path}: {difference}; this engine cannot be trusted with this bundle: update it, or export again"
                 )
@@ -157,16 +157,16 @@ def open_bundle(path: Path) -> Bundle:
     return Bundle(path, manifest)
 
 
-def verify_files(folder: Path, files: dict[str, str]) -> None:
-    """Raise unless every named file lies inside ``folder`` and has its sha256."""
+def verify_files(folder: Path, files: dict[str, str], remedy: str = "copy the bundle again") -> None:
+    """Raise unless every named file lies inside ``folder`` and has its sha256; ``remedy`` ends the message."""
     for name, expected in files.items():
         file = folder / name
         if ".." in Path(name).parts or Path(name).is_absolute():
-            raise BundleError(f"{folder}: the manifest names {name!r}, outside the folder; do not use this bundle")
+            raise BundleError(f"{folder}: the manifest names {name!r}, outside the folder; do not use it")
         if not file.is_file():
-            raise BundleError(f"{folder}: {name} is missing; copy the bundle again")
+            raise BundleError(f"{folder}: {name} is missing; {remedy}")
         if file_sha256(file) != expected:
-            raise HashMismatchError(f"{folder}: {name} is not the file its manifest names (sha256 differs); copy the bundle again")
+            raise HashMismatchError(f"{folder}: {name} is not the file its manifest names (sha256 differs); {remedy}")
 
 
 def load_picture(path: Path) -> Image:

@@ -6,56 +6,88 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from edge.bundle import Bundle, ReferenceImage, file_sha256, verify_files
+from edge.bundle import Bundle, ReferenceImage, file_sha256, load_picture, verify_files
 from edge.calibration_tensors import CalibrationTensors
+from edge.clock import Clock, SystemClock
 from edge.durable_files import new_folder, sync_folder
 from edge.engines.base import Engine
 from edge.errors import HashMismatchError, InputError, NewerFormatError, NotCalibratedError, OutputError, SlotError
 from edge.frame import Image
+from edge.slot_activations import Action, Activation, ActivationLog, History
+from edge.slot_pointer import SlotPointer
 from edge.station_view import View
 from edge.strict_yaml import StrictModel, load_yaml, parse
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RECORD = "slot.yaml"
-CURRENT = "current"
+LOCK = ".lock"
 SERIAL_DIGITS = 6
+QUANTILES = 21
 OUTSIDE_THE_HASH = ("serial", "created", "operator", "content_sha256")
 
 
+PromiseKind = Literal["exact", "approximate", "extrapolated"]
+
+
 class Promise(StrictModel):
-    """What the threshold promises of good parts like the calibration images. ``exact``: no image did two jobs."""
+    """What the threshold promises of good parts like the calibration images.
+
+    kind: exact where no image did two jobs; approximate where the jobs were cross-fitted; extrapolated where the rate is beyond
+    the images and a tail was fitted to their scores.
+    """
 
     false_reject_rate: float = Field(gt=0, le=1)
     confidence: float = Field(gt=0, lt=1)
     images: int = Field(ge=1)
     allowed_above: int = Field(ge=0)
-    exact: bool
+    kind: PromiseKind
+
+    def describe(self) -> str:
+        """In words."""
+        return (
+            f"at most {self.false_reject_rate:.2%} false rejects promised "
+            f"({self.confidence:.0%} confidence{'' if self.kind == 'exact' else f', {self.kind}'})"
+        )
 
 
 class Baseline(StrictModel):
-    """How one figure was distributed over the good images; later ones are compared with it."""
+    """How one figure was distributed over the good images; later ones are compared with it.
+
+    quantiles: QUANTILES equally spaced ones, from the lowest figure to the highest.
+    """
 
     mean: float
     deviation: float
     low: float
     high: float
+    quantiles: list[float]
+
+    @field_validator("quantiles")
+    @classmethod
+    def _ascending(cls, value: list[float]) -> list[float]:
+        if len(value) != QUANTILES or value != sorted(value):
+            raise ValueError(f"expected {QUANTILES} ascending numbers, got {value}; calibrate again")
+        return value
 
 
 class SlotRecord(StrictModel):
     """slot.yaml, strict. ``images`` maps a job (center, weights, threshold) to the sha256 of the files that did it.
 
-    frame_size: [width, height] in camera pixels where all images had the same, else null.
+    frame_size: [width, height] in camera pixels where all images had the same, else null. dropped: sha256 of each image that was
+    excluded as a suspect → why.
     """
 
     format_version: int
@@ -74,6 +106,7 @@ class SlotRecord(StrictModel):
     center_source: str
     images: dict[str, list[str]]
     passed_over: int
+    dropped: dict[str, str]
     baseline: dict[str, Baseline]
     reference_images: list[ReferenceImage]
     files: dict[str, str]
@@ -81,37 +114,44 @@ class SlotRecord(StrictModel):
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSlot:
-    """Tensors, threshold and serial as one immutable object."""
+    """Tensors, threshold and serial as one immutable object, with the pictures for its self-test; all of it in memory."""
 
     path: Path
     record: SlotRecord
     tensors: CalibrationTensors
+    pictures: tuple[Image, ...]
+
+    def describe(self) -> str:
+        """In words: what it judges by, and what it promises."""
+        return f"threshold {self.record.threshold:.4g}, {self.record.promise.describe()}"
 
     def self_test(self, engine: Engine) -> None:
         """Score the slot's reference images with the bound ``engine``; raises SlotError where it now scores differently."""
-        for reference in self.record.reference_images:
-            if difference := reference.disagreement(self.path, engine):
+        for reference, picture in zip(self.record.reference_images, self.pictures, strict=True):
+            if difference := reference.disagreement(picture, engine):
                 raise SlotError(f"{self.path}: self-test: {difference}; the engine has changed: calibrate again")
 
 
 class SlotStore:
-    """The slots of one bundle on this machine."""
+    """The slots of one bundle on this machine. What changes them is called within ``writing``."""
 
-    def __init__(self, state: Path, bundle: Bundle) -> None:
+    def __init__(self, state: Path, bundle: Bundle, clock: Clock | None = None) -> None:
         self.folder = state / "calibration" / bundle.manifest.model_id
-        self._bundle = bundle
+        self.bundle = bundle
+        self._clock = clock or SystemClock()
+        self.pointer = SlotPointer(self.folder)
+        self._activations = ActivationLog(self.folder)
 
     def current(self, precision: str, runtime: str, view: View) -> CalibrationSlot:
         """The active slot, checked against the bundle, precision, runtime and view; raises SlotError or NotCalibratedError."""
-        pointer = self.folder / CURRENT
-        if not pointer.is_dir():
+        if not self.pointer.path.is_dir():
             raise NotCalibratedError(
-                f"{self._bundle.path}: is not calibrated on this machine (looked in {self.folder}); run: calibrate normal_dir/"
+                f"{self.bundle.path}: is not calibrated on this machine (looked in {self.folder}); run: calibrate normal_dir/"
             )
-        slot = self._load(pointer.resolve())
+        slot = self._load(self.pointer.path.resolve())
         record = slot.record
         for what, ours, theirs in (
-            ("model", self._bundle.model_sha256(precision), record.model_sha256),
+            ("model", self.bundle.model_sha256(precision), record.model_sha256),
             ("precision", precision, record.precision),
             ("runtime", runtime, record.runtime),
         ):
@@ -127,22 +167,51 @@ class SlotStore:
     def calibrated_for(self, precision: str, view: View) -> list[CalibrationSlot]:
         """Whole slots of this model in ``precision`` and ``view``, active or not, the newest first."""
         found = []
-        for path in sorted((p for p in self.folder.glob("*") if p.name.isdecimal()), key=lambda p: int(p.name), reverse=True):
+        for serial in reversed(self.serials()):
             try:
-                slot = self._load(path)
+                slot = self.load(serial)
             except InputError:  # what is broken, or of another version, is no calibration to fall back to
                 continue
             record = slot.record
-            if (record.model_sha256, record.precision, record.view) == (self._bundle.model_sha256(precision), precision, view):
+            if (record.model_sha256, record.precision, record.view) == (self.bundle.model_sha256(precision), precision, view):
                 found.append(slot)
         return found
 
+    def active_serial(self) -> int | None:
+        """The serial of the active slot; None where there is none."""
+        return self.pointer.serial()
+
+    def serials(self) -> list[int]:
+        """Of all slots, ascending."""
+        return sorted(int(p.name) for p in self.folder.iterdir() if p.name.isdecimal()) if self.folder.is_dir() else []
+
+    def slot_path(self, serial: int) -> Path:
+        """The folder of one slot."""
+        return self.folder / f"{serial:0{SERIAL_DIGITS}d}"
+
+    def record(self, serial: int) -> SlotRecord:
+        """Its record, of which only itself was checked; raises SlotError and what ``load`` raises."""
+        return self._record(self._existing(serial))
+
+    def load(self, serial: int) -> CalibrationSlot:
+        """The slot, every file checked; raises SlotError, ConfigError, HashMismatchError, NewerFormatError."""
+        return self._load(self._existing(serial))
+
+    def history(self) -> History:
+        """Every activation so far; raises OSError."""
+        return self._activations.read()
+
+    def earlier(self) -> list[int]:
+        """The slots that are still there to go back to, the nearest first."""
+        there = set(self.serials())
+        return [serial for serial in self.history().before(self.active_serial()) if serial in there]
+
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the right to write slots; raises SlotError when another calibration has it."""
+        """Hold the right to write slots, and clear away what a killed writer left; raises SlotError when another has it."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            handle = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise OutputError(f"{self.folder}: cannot write there: {error.strerror}; choose another --state") from error
         try:
@@ -150,6 +219,7 @@ class SlotStore:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise SlotError(f"{self.folder}: another calibration is running; wait for it to end") from error
+            self._clear_away()
             yield
         finally:
             os.close(handle)
@@ -161,13 +231,13 @@ class SlotStore:
         references: list[tuple[Image, ReferenceImage]],
         extra: dict[str, bytes],
     ) -> CalibrationSlot:
-        """Write the next slot; it is not active yet. Call within ``writing``. Raises OutputError; nothing is left half-written.
+        """Write the next slot; it is not active yet. Raises OutputError; nothing is left half-written.
 
         content: the record's fields but serial, format_version, content_sha256, reference_images and files.
         extra: further files by name, such as the report; not part of the slot's identity.
         """
-        serial = max((int(p.name) for p in self.folder.iterdir() if p.name.isdecimal()), default=0) + 1
-        path = self.folder / f"{serial:0{SERIAL_DIGITS}d}"
+        serial = self._next_serial()
+        path = self.slot_path(serial)
         with new_folder(path) as folder:
             files = tensors.save(folder)
             for image, reference in references:
@@ -181,26 +251,77 @@ class SlotStore:
                 "files": files,
             }
             record["content_sha256"] = content_sha256(record)
-            (folder / RECORD).write_text(yaml.safe_dump(record, sort_keys=False, allow_unicode=True), encoding="utf-8")
+            _write_record(folder, record)
             for name, data in extra.items():
                 (folder / name).write_bytes(data)
         return self._load(path)
 
-    def activate(self, slot: CalibrationSlot) -> None:
-        """Point ``current`` at ``slot``, in one step; raises OutputError."""
-        try:
-            beside = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{CURRENT}."))
-            try:
-                (beside / CURRENT).symlink_to(slot.path.name)
-                (beside / CURRENT).rename(self.folder / CURRENT)
-            finally:
-                (beside / CURRENT).unlink(missing_ok=True)
-                beside.rmdir()
-            sync_folder(self.folder)
-        except OSError as error:
-            raise OutputError(f"{self.folder}: cannot activate the slot: {error.strerror}; the old one stays active") from error
+    def adopt(self, record: dict[str, Any], files: dict[str, bytes]) -> CalibrationSlot:
+        """Take in a slot from elsewhere under the next serial, checked before it appears; raises InputError.
 
-    def _load(self, path: Path) -> CalibrationSlot:
+        record: a slot.yaml's content. files: those it has hashes for, by name.
+        """
+        serial = self._next_serial()
+        with new_folder(self.slot_path(serial)) as folder:
+            for name, data in files.items():
+                (folder / name).write_bytes(data)
+            _write_record(folder, {**record, "serial": serial})
+            self.require_model(self._load(folder).record)
+        return self.load(serial)
+
+    def require_model(self, record: SlotRecord) -> None:
+        """Raise unless ``record`` was made for the bundle's model; view, precision and runtime are for who inspects to check."""
+        if self.bundle.model_sha256(record.precision) != record.model_sha256:
+            raise SlotError(
+                f"calibration {record.serial} was made for another {record.precision} model than {self.bundle.path} holds; "
+                "give the bundle it was made for, or calibrate again"
+            )
+
+    def activate(self, slot: CalibrationSlot, operator: str, reason: str, action: Action = "activate") -> None:
+        """Record it, then point ``current`` at ``slot`` in one step; raises OutputError, SlotError for another model's slot."""
+        serial, before = slot.record.serial, self.active_serial()
+        self.require_model(slot.record)
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock.wall_ns() / 1e9))
+        try:
+            self._activations.append(
+                Activation(time=now, action=action, operator=operator, reason=reason, from_serial=before, to_serial=serial)
+            )
+            self.pointer.move_to(slot.path.name)
+        except OSError as error:
+            after = self.active_serial()
+            state = "the old one stays active" if after == before else f"calibration {after} is active until a power cut at least"
+            raise OutputError(f"{self.folder}: cannot activate the slot: {error.strerror}; {state}; check the disk") from error
+
+    def remove(self, serial: int) -> None:
+        """Remove a slot for good; it vanishes in one step. Raises SlotError for the active one, and OutputError."""
+        path = self._existing(serial)
+        if serial == self.active_serial():
+            raise SlotError(f"calibration {serial} is active and is not removed; activate another one first")
+        try:
+            beside = Path(tempfile.mkdtemp(dir=self.folder, prefix=".removed."))
+            path.rename(beside / path.name)
+            sync_folder(self.folder)
+            shutil.rmtree(beside)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot remove it: {error.strerror}; check who owns it") from error
+
+    def _existing(self, serial: int) -> Path:
+        path = self.slot_path(serial)
+        if not path.is_dir():
+            there = ", ".join(map(str, self.serials())) or "none"
+            raise SlotError(f"{self.folder}: has no calibration {serial}; there are: {there}")
+        return path
+
+    def _next_serial(self) -> int:
+        """One that no slot had, a removed one neither: verdicts name it."""
+        return max([*self.serials(), self.history().highest_serial()], default=0) + 1
+
+    def _clear_away(self) -> None:
+        for path in self.folder.glob(".*"):
+            if path.name != LOCK:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _record(self, path: Path) -> SlotRecord:
         if not (path / RECORD).is_file():
             raise SlotError(f"{path}: expected a calibration slot ({RECORD}), there is none; calibrate again")
         content = load_yaml(path / RECORD)
@@ -209,15 +330,28 @@ class SlotStore:
             raise NewerFormatError(
                 f"{path}: slot format {version} is newer than this program's {FORMAT_VERSION}; update edge-inspect"
             )
+        if isinstance(version, int) and version < FORMAT_VERSION:
+            raise SlotError(f"{path}: slot format {version} is older than this program's {FORMAT_VERSION}; calibrate again")
         record = parse(SlotRecord, content, str(path / RECORD))
         if content_sha256(content) != record.content_sha256:
             raise HashMismatchError(f"{path}: {RECORD} was edited since it was written; calibrate again")
-        expected = {f"{name}.npy" for name in CalibrationTensors.shapes(self._bundle.manifest.graph)}
+        if path.name.isdecimal() and int(path.name) != record.serial:
+            raise SlotError(f"{path}: holds calibration {record.serial}; give the folder its old name, or remove it")
+        return record
+
+    def _load(self, path: Path) -> CalibrationSlot:
+        record = self._record(path)
+        expected = {f"{name}.npy" for name in CalibrationTensors.shapes(self.bundle.manifest.graph)}
         expected |= {reference.file for reference in record.reference_images}
         if not expected <= set(record.files):
             raise SlotError(f"{path}: {RECORD} has no hash for {sorted(expected - set(record.files))[0]}; calibrate again")
-        verify_files(path, record.files)
-        return CalibrationSlot(path, record, CalibrationTensors.load(path, self._bundle.manifest.graph))
+        verify_files(path, record.files, "calibrate again, or go back with edge-slots rollback")
+        pictures = tuple(load_picture(path / reference.file) for reference in record.reference_images)
+        return CalibrationSlot(path, record, CalibrationTensors.load(path, self.bundle.manifest.graph), pictures)
+
+
+def _write_record(folder: Path, record: dict[str, Any]) -> None:
+    (folder / RECORD).write_text(yaml.safe_dump(record, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def content_sha256(record: dict[str, Any]) -> str:

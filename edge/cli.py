@@ -12,11 +12,13 @@ from typing import TypeVar
 
 from rich.console import Console
 
+from edge.announcer import Announcer
 from edge.bundle import open_bundle
 from edge.calibration_slot import SlotStore
 from edge.cameras.base import Camera
 from edge.cameras.open_camera import FORMS, open_camera
 from edge.clock import Clock, SystemClock
+from edge.drift_watch import DriftEvent, DriftWatch
 from edge.engines.build_observer import ConsoleObserver
 from edge.engines.next_precision import open_or_next
 from edge.engines.open_engine import open_chosen_engine
@@ -37,6 +39,7 @@ from edge.inspection_loop import InspectionLoop
 from edge.locations import bundle_path, state_path, station_path
 from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
+from edge.slot_watcher import SlotWatcher
 from edge.station_config import StationConfig, load_station
 from edge.station_view import station_view
 from edge.status_line import StatusLine
@@ -97,7 +100,6 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
         slot = spare or opened(lambda: store.current(precision, engine.runtime, view.view))
         engine.bind(slot.tensors)
         slot.self_test(engine)
-        view = view.expecting(slot.record.frame_size)
 
         def open_source() -> Camera:
             return open_camera(station.camera, clock)
@@ -107,14 +109,10 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
         say("stopped while waiting; lines are safe")
         return 0
 
-    promise = slot.record.promise
     say(f"model {bundle.manifest.model_id} {precision} on {engine.runtime}, camera {camera.name}")
     if engine.degraded:
         say(f"NOT AS ASKED: {engine.degraded}", "bold yellow")
-    say(
-        f"calibration {slot.record.serial}: threshold {slot.record.threshold:.4g}, at most {promise.false_reject_rate:.2%} "
-        f"false rejects promised ({promise.confidence:.0%} confidence{'' if promise.exact else ', approximate'})"
-    )
+    say(f"calibration {slot.record.serial}: {slot.describe()}")
     say(
         _lines_in_words(station, options.dry_run, reject_line, ready_line),
         "" if station.lines.backend == "gpiod" else "bold yellow",
@@ -124,13 +122,25 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
     if log is not None:
         stack.callback(log.close)
     status = stack.enter_context(StatusLine(console))
+    announcer = stack.enter_context(Announcer(lambda text: say(text, "yellow")))
 
     def report(verdict: Verdict) -> None:
         if log is not None:
             log.add(verdict)
-        status.show(verdict)
+        drift.add(verdict, loop.slot.record)
+        status.show(verdict, drift.short)
 
-    loop = InspectionLoop(open_source, camera, engine, slot, view, reject, clock, station.camera, report)
+    def tell(text: str, bad: bool) -> None:
+        say(f"edge-inspect: {text}" if bad else text, "yellow" if bad else "")
+
+    def tell_drift(event: DriftEvent) -> None:
+        if log is not None:
+            log.add(event)
+        announcer.add(f"drift: {event.message}")
+
+    drift = DriftWatch(station.drift, tell_drift)
+    slots = stack.enter_context(SlotWatcher(store, precision, engine.runtime, view.view, slot, tell, clock))
+    loop = InspectionLoop(open_source, camera, engine, slot, view, reject, clock, station.camera, report, slots)
     stack.callback(loop.close)
     # Once more, so that on the way out they come first: a camera, an engine or a stuck log may take seconds to close.
     stack.callback(reject.close)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 from pathlib import Path
 
 MOST_THREADS = 256
 
 
 def add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    """``bundle``, ``station``, ``state``, ``precision``, ``threads``: which model runs, for which place, how."""
-    parser.add_argument("--bundle", type=Path, help="model bundle; default: EDGE_INSPECT_BUNDLE, /var/lib/edge-inspect/bundle")
-    parser.add_argument("--station", type=Path, help="station file; default: EDGE_INSPECT_STATION, /etc/edge-inspect/station.yaml")
-    parser.add_argument(
-        "--state",
-        type=Path,
-        help="where calibrations are kept; default: EDGE_INSPECT_STATE, the device's own, or beside the bundle",
-    )
+    """``bundle``, ``state``, ``station``, ``precision``, ``engine``, …: which model runs, for which place, how."""
+    add_bundle_flags(parser)
+    add_station_flag(parser)
     parser.add_argument("--precision", default="fp32", help="model file of the bundle to run (default: %(default)s)")
     parser.add_argument(
         "--engine",
@@ -33,6 +29,33 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=whole_number(0, MOST_THREADS), default=0, help="CPU threads of the engine (default: the runtime's choice)"
     )
+
+
+def add_bundle_flags(parser: argparse.ArgumentParser) -> None:
+    """``bundle``, ``state``: which model, and where its calibrations are."""
+    parser.add_argument("--bundle", type=Path, help="model bundle; default: EDGE_INSPECT_BUNDLE, /var/lib/edge-inspect/bundle")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        help="where calibrations are kept; default: EDGE_INSPECT_STATE, the device's own, or beside the bundle",
+    )
+
+
+def add_operator_flag(parser: argparse.ArgumentParser) -> None:
+    """``operator``: who does it."""
+    parser.add_argument("--operator", default=_user(), help="who does it, for the record (default: %(default)s)")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a service account without a name
+        return "unknown"
+
+
+def add_station_flag(parser: argparse.ArgumentParser) -> None:
+    """``station``: for which place."""
+    parser.add_argument("--station", type=Path, help="station file; default: EDGE_INSPECT_STATION, /etc/edge-inspect/station.yaml")
 
 
 class whole_number:  # noqa: N801 - reads as a function where it is used, and argparse wants one with a name

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -62,18 +62,29 @@ class Survey:
     """What a folder holds. files: (path, sha256) of each different whole image, by hash, so that names do not matter.
 
     skipped: one line for each file that is not a whole image. duplicates: how many files had the bytes of another.
-    frame_size: [width, height] where all images have the same.
+    frame_size: [width, height] where all images have the same. sessions: sha256 → the session an image was taken in, where known.
     """
 
     files: list[tuple[Path, str]]
     skipped: list[str]
     duplicates: int
     frame_size: list[int] | None = None
+    sessions: Mapping[str, str] = field(default_factory=dict)
+
+    def without(self, digests: set[str]) -> Survey:
+        """The same without these images."""
+        return replace(self, files=[one for one in self.files if one[1] not in digests])
 
 
 def survey_images(folder: Path, max_bad_share: float, progress: Callable[[int, int], None] | None = None) -> Survey:
-    """Decode every image in ``folder`` once; raises ImageError where more than ``max_bad_share`` of them are not whole."""
-    paths = list_images(folder)
+    """``survey_files`` of the images directly in ``folder``."""
+    return survey_files(folder, list_images(folder), max_bad_share, progress)
+
+
+def survey_files(
+    folder: Path, paths: list[Path], max_bad_share: float, progress: Callable[[int, int], None] | None = None
+) -> Survey:
+    """Decode each of ``paths``, all in ``folder``, once; raises ImageError where more than ``max_bad_share`` are not whole."""
     seen: dict[str, Path] = {}
     skipped = []
     sizes = set()

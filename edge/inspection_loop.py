@@ -6,14 +6,16 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
+from edge.bound_slot import BoundSlot
 from edge.calibration_slot import CalibrationSlot
 from edge.cameras.base import Camera
 from edge.clock import Clock
 from edge.decision import decide
 from edge.engines.base import Engine
-from edge.errors import CameraLostError, CameraOpenError, EdgeInspectError, EndOfStream
+from edge.errors import CameraLostError, CameraOpenError, EdgeInspectError, EndOfStream, SlotError
 from edge.frame import Frame
 from edge.reject_line import RejectLine
+from edge.slot_watcher import SlotWatcher
 from edge.station_config import CameraConfig
 from edge.station_view import StationView
 from edge.verdict import Outcome, Scores, Verdict
@@ -25,7 +27,8 @@ class InspectionLoop:
     """Inspects frame after frame until told to stop, the source ends, or a line can no longer be driven (LineError).
 
     Whatever else goes wrong with a frame is its FAULT verdict, the line says reject, and the next frame is tried.
-    ``engine`` is bound to ``slot``. ``report`` gets every verdict after the line was driven.
+    ``engine`` is bound to ``slot``; another one that ``slots`` has ready is taken between two parts. ``report`` gets every verdict
+    after the line was driven.
     """
 
     def __init__(
@@ -39,16 +42,25 @@ class InspectionLoop:
         clock: Clock,
         camera_config: CameraConfig,
         report: Callable[[Verdict], None],
+        slots: SlotWatcher | None = None,
     ) -> None:
-        self._open_camera, self._camera, self._engine, self._slot, self._view = open_camera, camera, engine, slot, view
+        self._open_camera, self._camera, self._slots = open_camera, camera, slots
+        self._bound, self._any_view = BoundSlot(engine, slot), view
+        self._view = view.expecting(slot.record.frame_size)
         self._reject, self._clock, self._camera_config, self._report = reject, clock, camera_config, report
         self.counts: Counter[Outcome] = Counter()
         self._lost = False
+
+    @property
+    def slot(self) -> CalibrationSlot:
+        """The one that decides; while a verdict is reported, the one it was made with."""
+        return self._bound.slot
 
     def run(self, stop: threading.Event, max_frames: int | None = None) -> None:
         """Return on ``stop``, after ``max_frames`` verdicts, or at the end of a recording."""
         part = 0
         while not stop.is_set() and (max_frames is None or part < max_frames):
+            self._take_slot()
             try:
                 verdict = self._inspect(part)
             except EndOfStream:
@@ -64,8 +76,21 @@ class InspectionLoop:
         """Close the camera. Make the lines safe first: a camera may take seconds."""
         self._camera.close()
 
+    def _take_slot(self) -> None:
+        slot = self._slots.take() if self._slots is not None else None
+        if self._slots is None or slot is None or slot.record == self._bound.slot.record:
+            return
+        try:
+            self._bound.change_to(slot)
+        except SlotError as error:
+            self._slots.answer(slot, str(error))
+        else:
+            self._view = self._any_view.expecting(slot.record.frame_size)
+            self._slots.answer(slot)
+
     def _inspect(self, part: int) -> Verdict:
         self._lost = False
+        record = self._bound.slot.record
         started = self._clock.monotonic_ns()
         stages: dict[str, float] = {}
         frame: Frame | None = None
@@ -84,9 +109,9 @@ class InspectionLoop:
             stage("capture")
             image = self._view.preprocess(frame.image)
             stage("preprocess")
-            scores = self._engine.infer(image).scores
+            scores = self._bound.infer(image)
             stage("engine")
-            outcome, reason = decide(scores, self._slot.record.threshold)
+            outcome, reason = decide(scores, record.threshold)
             age_ms = (self._clock.monotonic_ns() - frame.exposed_ns) / 1e6
             if age_ms > self._camera_config.max_age_ms:
                 outcome = Outcome.FAULT
@@ -109,10 +134,10 @@ class InspectionLoop:
             decided_ns=self._clock.monotonic_ns(),
             wall_ns=self._clock.wall_ns(),
             scores=scores,
-            threshold=self._slot.record.threshold,
-            calibration_serial=self._slot.record.serial,
+            threshold=record.threshold,
+            calibration_serial=record.serial,
             stage_ms=stages,
-            degraded=self._engine.degraded,
+            degraded=self._bound.degraded,
         )
 
     def _reopen(self, stop: threading.Event) -> None:

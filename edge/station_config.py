@@ -60,6 +60,13 @@ class LinesConfig(StrictModel):
     ready: LineConfig | None = None
 
 
+class DriftConfig(StrictModel):
+    """When a drift is told."""
+
+    usual_reject_share: float = Field(0.0, ge=0, le=0.5, description="rejects that are no news here, beyond those promised")
+    repeat_hours: float = Field(8.0, gt=0, le=8760, description="a drift that lasts is told again after so long")
+
+
 class StationConfig(StrictModel):
     """The whole file; every key has a default, so that an empty file is a station without lines."""
 
@@ -67,6 +74,7 @@ class StationConfig(StrictModel):
     region: RegionConfig | None = None
     ignore_mask: Path | None = Field(None, strict=False, description="picture in camera pixels; not black is ignored")
     lines: LinesConfig = LinesConfig()
+    drift: DriftConfig = DriftConfig()
     reject_pulse_ms: int = Field(200, ge=1, le=60000, description="shortest time the reject line is held")
     pass_valid_ms: int = Field(1000, ge=1, le=60000, description="a PASS not renewed for this long falls back to reject")
 

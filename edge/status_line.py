@@ -21,14 +21,16 @@ class StatusLine:
         self._live = Live(console=console, refresh_per_second=5, transient=True) if console.is_terminal else None
         self._counts: Counter[Outcome] = Counter()
 
-    def show(self, verdict: Verdict) -> None:
-        """Take the newest verdict."""
+    def show(self, verdict: Verdict, warning: str = "") -> None:
+        """Take the newest verdict, and what else the operator should know, in a few words."""
         self._counts[verdict.outcome] += 1
         if self._live is None:
             return
         score = f"{verdict.scores.score:.3f} of {verdict.threshold:.3f}" if verdict.scores and verdict.threshold else verdict.reason
         counts = "  ".join(f"{outcome.value} {self._counts[outcome]}" for outcome in Outcome)
         line = Text.assemble((f"{verdict.outcome.value:6}", STYLES[verdict.outcome]), f"  {score}   {counts}")
+        if warning:
+            line.append(f"   {warning}", "bold yellow")
         line.append(f"   {sum(verdict.stage_ms.values()):.1f} ms   {verdict.source}", "dim")
         self._live.update(line)
 

@@ -43,17 +43,22 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"{path}: cannot read it: {reason}; check the path") from error
+    return load_yaml_text(text, str(path))
+
+
+def load_yaml_text(text: str, origin: str) -> dict[str, Any]:
+    """The mapping in ``text``, as ``load_yaml``; raises ConfigError naming ``origin``."""
     try:
         content = yaml.load(text, _UniqueKeys)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError is a date or number that is none
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).split(";")[0] or "cannot parse it"
-        raise ConfigError(f"{path}{where}: not valid YAML: {problem}; correct that line") from error
+        raise ConfigError(f"{origin}{where}: not valid YAML: {problem}; correct that line") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}; see the documented example")
+        raise ConfigError(f"{origin}: expected keys and values, got {type(content).__name__}; see the documented example")
     return content
 
 

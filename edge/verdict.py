@@ -73,7 +73,7 @@ class Verdict:
         record["outcome"] = self.outcome.value
         record["margin"] = self.margin
         record["stage_ms"] = {stage: round(value, 3) for stage, value in self.stage_ms.items()}
-        cleaned = _finite_or_none(record)
+        cleaned = finite_or_none(record)
         assert isinstance(cleaned, dict)
         return cleaned
 
@@ -82,9 +82,12 @@ class Verdict:
         return json.dumps(self.to_record(), allow_nan=False)
 
 
-def _finite_or_none(value: Any) -> Any:
+def finite_or_none(value: Any) -> Any:
+    """``value`` and all within, with null for a figure that is not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite_or_none(item) for key, item in value.items()}
+        return {key: finite_or_none(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_or_none(item) for item in value]
     return value

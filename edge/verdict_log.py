@@ -1,35 +1,41 @@
-"""Verdicts as JSON lines, written by a thread of its own so that a slow disk or pipe never holds up a part."""
+"""Verdicts, and events between them, as JSON lines, from a thread of its own: a slow disk or pipe holds up no part."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from contextlib import suppress
-from typing import TextIO
-
-from edge.verdict import Verdict
+from typing import Protocol, TextIO
 
 CAPACITY = 4096
 
 
+class Line(Protocol):
+    """A verdict, or an event between two of them; only an event has the key ``event``."""
+
+    def to_json(self) -> str:
+        """One line of JSON, without its end."""
+        ...
+
+
 class VerdictLog:
-    """Writes each verdict as one line to ``stream``, which it closes at the end where it is ``owned``.
+    """Writes each verdict, and each event, as one line to ``stream``, which it closes at the end where it is ``owned``.
 
     What does not fit into the queue, or cannot be written, is counted in ``dropped``, not waited for; ``failure`` says why.
     """
 
     def __init__(self, stream: TextIO, capacity: int = CAPACITY, owned: bool = False) -> None:
         self._stream, self._owned = stream, owned
-        self._queue: queue.Queue[Verdict | None] = queue.Queue(capacity)
+        self._queue: queue.Queue[Line | None] = queue.Queue(capacity)
         self.dropped = 0
         self.failure: Exception | None = None
         self._thread = threading.Thread(target=self._write, name="verdict log", daemon=True)
         self._thread.start()
 
-    def add(self, verdict: Verdict) -> None:
-        """Queue one verdict; never blocks."""
+    def add(self, line: Line) -> None:
+        """Queue one line; never blocks."""
         try:
-            self._queue.put_nowait(verdict)
+            self._queue.put_nowait(line)
         except queue.Full:
             self.dropped += 1
 
@@ -44,10 +50,10 @@ class VerdictLog:
                 self.failure = TimeoutError("the log is stuck")
 
     def _write(self) -> None:
-        while (verdict := self._queue.get()) is not None:
+        while (line := self._queue.get()) is not None:
             if self.failure is None:
                 try:
-                    self._stream.write(verdict.to_json() + "\n")
+                    self._stream.write(line.to_json() + "\n")
                     if self._queue.empty():
                         self._stream.flush()
                     continue

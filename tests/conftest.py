@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,10 @@ settings.load_profile("repeatable")
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the machine's own station, bundle, state or TensorRT, unless it asks for it."""
+    _hide_the_machine(monkeypatch)
+
+
+def _hide_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)  # type: ignore[arg-type]
     for name in list(os.environ):
         if name.startswith("EDGE_INSPECT_") and name not in ("EDGE_INSPECT_DATA", "EDGE_INSPECT_UML", "EDGE_INSPECT_GPIO_SIM"):
@@ -34,13 +39,14 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def write_parts() -> Callable[..., Path]:
     """``write_parts(folder, count, first_seed=0, defect=False)`` writes PNGs of the made-up part."""
 
-    def write(folder: Path, count: int, first_seed: int = 0, defect: bool = False) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        for index in range(count):
-            assert cv2.imwrite(str(folder / f"{index:03d}.png"), part_image(first_seed + index, defect))
-        return folder
+    return _write_parts
 
-    return write
+
+def _write_parts(folder: Path, count: int, first_seed: int = 0, defect: bool = False) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        assert cv2.imwrite(str(folder / f"{index:03d}.png"), part_image(first_seed + index, defect))
+    return folder
 
 
 @pytest.fixture
@@ -68,3 +74,22 @@ def calibrated_dir(bundle_dir: Path, normal_dir: Path) -> Path:
     """The tiny bundle, calibrated on ``normal_dir``; its slots lie beside it."""
     assert calibrate_main([str(normal_dir), "--bundle", str(bundle_dir)]) == 0
     return bundle_dir
+
+
+@pytest.fixture(scope="session")
+def _two_slots_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("two slots")
+    bundle = write_tiny_bundle(folder / "bundle")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _hide_the_machine(monkeypatch)
+        for first_seed in (0, 200):
+            normal = _write_parts(folder / f"normal from {first_seed}", 60, first_seed)
+            assert calibrate_main([str(normal), "--bundle", str(bundle), "--operator", "Ann"]) == 0
+    return folder
+
+
+@pytest.fixture
+def two_slots_dir(_two_slots_once: Path, tmp_path: Path) -> Path:
+    """The tiny bundle, calibrated twice on different images; slot 2 is active, and slot 1 was before."""
+    shutil.copytree(_two_slots_once, tmp_path / "two", symlinks=True)
+    return tmp_path / "two" / "bundle"

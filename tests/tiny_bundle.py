@@ -2,7 +2,7 @@
 
 The picture is brought into ``brightness_range``; Z is the blue and green channel averaged over 8×8 pixels; L1 the largest
 distance to the nearest centre; L2 the largest error of the red channel relative to its mean, so that a black image divides by
-zero and gives a true NaN.
+zero and gives a true NaN. Brightness, saturation and sharpness are of the picture as it came.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ tiny (uint8[1,64,64,3] image, float[2] brightness_range, float[2,8,8] feature_me
   => (float[1] feature_score, float[1] reconstruction_score, float[1] score, float[1,8,8] anomaly_map,
       float[1] map_mean, float[3] image_quality,
       float[1,2,8,8] feature, float[1,3,8,8] reconstruction)
-<float one = {1.0}, float small_scale = {0.00392156862}, int64[1] axis0 = {0}, int64[2] axis12 = {1, 2},
+<float one = {1.0}, float white = {250.0}, float small_scale = {0.00392156862}, int64[1] axis0 = {0}, int64[2] axis12 = {1, 2},
  int64[2] rows = {2, 64}, int64[3] grid = {1, 8, 8}, int64[1] single = {1}, int64[2] column = {2, 1}>
 {
   wide = Cast <to = 1> (image)
@@ -93,8 +93,18 @@ tiny (uint8[1,64,64,3] image, float[2] brightness_range, float[2,8,8] feature_me
   anomaly_map = Add (map1, map2)
   map_average = ReduceMean <keepdims = 0> (anomaly_map)
   map_mean = Reshape (map_average, single)
-  brightness = Reshape (red_mean, single)
-  image_quality = Concat <axis = 0> (brightness, brightness, brightness)
+  level_share = Mul (level, small_scale)
+  brightness = Reshape (level_share, single)
+  overexposed = GreaterOrEqual (planes, white)
+  overexposed_one = Cast <to = 1> (overexposed)
+  overexposed_share = ReduceMean <keepdims = 0> (overexposed_one)
+  saturation = Reshape (overexposed_share, single)
+  smooth = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (planes)
+  detail = Sub (planes, smooth)
+  detail_square = Mul (detail, detail)
+  detail_mean = ReduceMean <keepdims = 0> (detail_square)
+  sharpness = Reshape (detail_mean, single)
+  image_quality = Concat <axis = 0> (brightness, saturation, sharpness)
 }
 """
 

@@ -41,6 +41,8 @@ def read_verdicts(path: Path, kinds: dict[str, str]) -> list[Inspected]:
     parts = []
     for line in path.read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
+        if "event" in record:
+            continue
         source = Path(record["source"])
         if record["scores"] is None:
             raise ImageError(f"{source}: {record['reason']}; the demo expects a score for every part")

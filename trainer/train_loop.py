@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from edge.frame import Image
 from edge.image_file import read_image
 from edge.preprocess import preprocess
 from trainer.gradient_penalty import decoder_output, exact_gradient_penalty, projected_gradient_penalty
@@ -36,15 +37,24 @@ class Cache:
         return model.encoder.expand([part[index].float() for part in self.parts])
 
 
-def cache_features(model: Model, paths: list[Path], progress: Callable[[int], None], ranks: Ranks | None = None) -> Cache:
-    """Run the frozen part over ``paths``, each rank over its share; 0.3 MB an image at the default size, on the ranks' device."""
+def cache_features(
+    model: Model,
+    paths: list[Path],
+    progress: Callable[[int], None],
+    ranks: Ranks | None = None,
+    change: Callable[[Image], Image] | None = None,
+) -> Cache:
+    """Run the frozen part over ``paths``, each rank over its share; 0.3 MB an image at the default size, on the ranks' device.
+
+    change: what is done to each picture (uint8, BGR, of the input's size) before.
+    """
     ranks = ranks or Ranks(gpu=False)
     rows, images = [], []
     model.eval()
     with torch.no_grad():
         for done in range(0, len(paths), ranks.count):
             path = paths[(done + ranks.rank) % len(paths)]
-            bgr = read_bgr(path, model.config.input_size).to(ranks.device)
+            bgr = read_bgr(path, model.config.input_size, change).to(ranks.device)
             parts = model.encoder.compact(model.encoder.frozen_feature(bgr.flip(1)))
             rows.append([ranks.gather(part.half()) for part in parts])
             images.append(ranks.gather(model.small_image(bgr)))
@@ -53,9 +63,10 @@ def cache_features(model: Model, paths: list[Path], progress: Callable[[int], No
     return Cache(columns, torch.cat(images)[: len(paths)])
 
 
-def read_bgr(path: Path, size: int) -> Tensor:
-    """One image as the graph sees it, float 1×3×size×size, BGR, 0…255."""
-    return torch.from_numpy(preprocess(read_image(path).image, size, size)).permute(2, 0, 1)[None].float()
+def read_bgr(path: Path, size: int, change: Callable[[Image], Image] | None = None) -> Tensor:
+    """One image as the graph sees it, float 1×3×size×size, BGR, 0…255; changed where asked."""
+    image = preprocess(read_image(path).image, size, size)
+    return torch.from_numpy(change(image) if change else image).permute(2, 0, 1)[None].float()
 
 
 class TrainLoop:

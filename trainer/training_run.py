@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import safetensors.torch
@@ -11,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from edge.durable_files import write_file
 from edge.errors import InputError, OutputError
+from edge.frame import Image
+from edge.usual_change import usual_change
 from trainer import checkpoint
 from trainer.dataset import NormalImages, find_normal_images
 from trainer.early_stop import EarlyStop
@@ -50,7 +53,8 @@ def train(source: Path, out: Path, config: TrainConfig, console: Console) -> Mod
     console.print(f"{len(images.learned)} images to learn from, {len(images.held_out)} held out by content hash")
     columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[note]}"), console=console) as bars:
-        loop = TrainLoop(model, *_cached(model, images, bars, ranks), ranks)
+        learned, changed, held_out = _cached(model, images, bars, ranks)
+        loop = TrainLoop(model, learned, held_out, ranks)
         stop = EarlyStop(config.patience)
         if state is not None:
             loop.load_state(state)
@@ -71,15 +75,17 @@ def train(source: Path, out: Path, config: TrainConfig, console: Console) -> Mod
         console.print(f"stopped at step {loop.step}: held-out L2 has not fallen since step {stop.best_step}", highlight=False)
     model.load_state_dict(stop.best_weights, strict=False)
     if ranks.first:
-        _finish(out, loop, stop, images, source, console)
+        _finish(out, loop, changed, stop, images, source, console)
     return model.cpu()
 
 
-def _finish(out: Path, loop: TrainLoop, stop: EarlyStop, images: NormalImages, source: Path, console: Console) -> None:
+def _finish(
+    out: Path, loop: TrainLoop, changed: Cache, stop: EarlyStop, images: NormalImages, source: Path, console: Console
+) -> None:
     """Everything a finished run holds; the record that says so is written last."""
     model, smoothness = loop.model, loop.smoothness()
     fold_spectral_norm(model.decoder)
-    write_file(out / checkpoint.FEATURES, safetensors.torch.save(learned_features(model, loop.cache)))
+    write_file(out / checkpoint.FEATURES, safetensors.torch.save(learned_features(model, loop.cache, changed)))
     write_file(out / REPORT, render_report(loop, images, read_metrics(out / METRICS_FILE), stop.best_step).encode())
     record = checkpoint.new_record(
         model.config, images, source, loop.step, finished=True, smoothness=smoothness, best_step=stop.best_step
@@ -89,15 +95,16 @@ def _finish(out: Path, loop: TrainLoop, stop: EarlyStop, images: NormalImages, s
     console.print(f"report: {out / REPORT}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _cached(model: Model, images: NormalImages, bars: Progress, ranks: Ranks) -> tuple[Cache, Cache]:
-    """The trunk's features of the images to learn from, and of the held-out ones."""
-    first = len(images.learned)
-    task = bars.add_task("features", total=first + len(images.held_out), note="")
+def _cached(model: Model, images: NormalImages, bars: Progress, ranks: Ranks) -> tuple[Cache, Cache, Cache]:
+    """The trunk's features of the images to learn from, of the same with a usual change, and of the held-out ones."""
     learned, held_out = ([path for path, _ in files] for files in (images.learned, images.held_out))
-    return (
-        cache_features(model, learned, lambda done: bars.update(task, completed=done), ranks),
-        cache_features(model, held_out, lambda done: bars.update(task, completed=first + done), ranks),
-    )
+    task = bars.add_task("features", total=2 * len(learned) + len(held_out), note="")
+
+    def cached(paths: list[Path], change: Callable[[Image], Image] | None = None) -> Cache:
+        start = bars.tasks[task].completed
+        return cache_features(model, paths, lambda done: bars.update(task, completed=start + done), ranks, change)
+
+    return cached(learned), cached(learned, usual_change), cached(held_out)
 
 
 def _trained(model: Model) -> dict[str, torch.Tensor]:
@@ -157,16 +164,17 @@ def new_model(config: TrainConfig, paths: list[Path]) -> Model:
     return model
 
 
-def learned_features(model: Model, cache: Cache) -> dict[str, torch.Tensor]:
+def learned_features(model: Model, cache: Cache, changed: Cache) -> dict[str, torch.Tensor]:
     """What the bundle's C and statistics come from, of every learned image: Z, and ``brightness``, its mean grey (0…1).
 
-    Z is ``group_0`` and so on, one tensor a group on its own grid, half precision.
+    Z is ``group_0`` and so on, one tensor a group on its own grid, half precision; the images come first, then ``changed``, the
+    same with a usual change of place and focus.
     """
     parts: list[list[torch.Tensor]] = [[] for _ in model.encoder.groups]
     model.eval()
     with torch.no_grad():
-        for index in range(len(cache)):
-            feature = model.encoder(cache.frozen(model, slice(index, index + 1)))
+        for one_of, index in [(cached, index) for cached in (cache, changed) for index in range(len(cached))]:
+            feature = model.encoder(one_of.frozen(model, slice(index, index + 1)))
             for part, one, group in zip(parts, feature.split(model.encoder.widths, 1), model.encoder.groups, strict=True):
                 part.append(one[:, :, :: group.stride, :: group.stride].half().cpu())
     features = {f"group_{index}": torch.cat(part).contiguous() for index, part in enumerate(parts)}

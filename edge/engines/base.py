@@ -45,9 +45,9 @@ class Engine(ABC):
         """Name and version of the runtime and provider; part of a calibration slot's key."""
 
     def bind(self, tensors: CalibrationTensors) -> None:
-        """Take the calibration; may be called again between two images. Raises SlotError on a wrong shape.
+        """Take the calibration; may be called again between two images. Raises SlotError on a wrong shape, the old one stays.
 
-        Where it fails on the way, nothing is bound any more: no image is scored by half of each calibration.
+        When the backend fails, half of it may have been copied: then nothing is bound.
         """
         self._require_open()
         tensors.check(self.shape, "calibration")

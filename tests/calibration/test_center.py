@@ -87,8 +87,8 @@ def test_whitening_gives_the_mahalanobis_length() -> None:
     random = np.random.default_rng(2)
     centred = random.normal(size=(50, 3, 2, 2)) @ np.diag([1.0, 3.0])
     centred -= centred.mean(axis=0)
-    matrices = whitening(centred.astype(np.float32))
     own = [np.cov(centred[:, :, y, x].T, bias=True) for y in range(2) for x in range(2)]
+    matrices = whitening(np.stack(own))
     pooled = np.mean(own, axis=0)
     for position, covariance in enumerate(own):
         mixed = (1 - SHRINKAGE) * covariance + SHRINKAGE * pooled + RIDGE * np.trace(pooled) / 3 * np.eye(3)

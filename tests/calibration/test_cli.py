@@ -30,16 +30,16 @@ def record(bundle_dir: Path) -> dict:
 
 
 def test_it_derives_everything_says_so_and_leaves_a_picture(
-    bundle_dir: Path, normal_dir: Path, capsys: pytest.CaptureFixture[str]
+    bundle_dir: Path, tmp_path: Path, write_parts: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert calibrate(normal_dir, "--bundle", bundle_dir) == 0
+    assert calibrate(write_parts(tmp_path / "many", 130), "--bundle", bundle_dir) == 0
     err = capsys.readouterr().err
     for word in ("λ1, λ2", "threshold", "promise", "at most", "with 95% confidence", "calibration 1 is active"):
         assert word in err
     slot = bundle_dir.parent / "calibration" / "tiny" / "current"
     assert cv2.imread(str(slot / "histogram.png")).shape == (500, 1500, 3)
     jobs = record(bundle_dir)["images"]
-    assert [len(jobs[job]) for job in ("center", "weights", "threshold")] == [24, 10, 26]
+    assert [len(jobs[job]) for job in ("center", "weights", "threshold")] == [52, 16, 62]
     assert not set(jobs["center"]) & set(jobs["weights"] + jobs["threshold"])
 
 

@@ -176,17 +176,28 @@ def test_a_model_file_that_is_no_model(bundle_dir: Path) -> None:
         open_engine(bundle)
 
 
-def test_a_calibration_that_fails_on_the_way_leaves_none(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bind_that_fails_half_way_leaves_nothing_bound(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.bind(NEUTRAL)
+    before = engine.infer(picture()).scores
 
-    def fails(tensors: CalibrationTensors) -> None:
-        raise EngineError("no")
+    def fail(tensors: CalibrationTensors) -> None:
+        raise RuntimeError("the device is out of memory")
 
-    with monkeypatch.context() as patched:
-        patched.setattr(engine, "_bind_impl", fails)
-        with pytest.raises(EngineError, match="no"):
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_bind_impl", fail)
+        with pytest.raises(RuntimeError):
             engine.bind(NEUTRAL)
     with pytest.raises(EngineError, match="has no calibration"):
         engine.infer(picture())
+    with pytest.raises(EngineError, match="has no calibration"):
+        engine.read_feature(picture())
     engine.bind(NEUTRAL)
-    assert engine.infer(picture()).scores.finite()
+    assert engine.infer(picture()).scores == before
+
+
+def test_tensors_that_do_not_fit_leave_the_old_ones_bound(engine: Engine) -> None:
+    engine.bind(NEUTRAL)
+    before = engine.infer(picture()).scores
+    with pytest.raises(SlotError):
+        engine.bind(NEUTRAL.replace(group_weight=np.ones(3, np.float32)))
+    assert engine.infer(picture()).scores == before

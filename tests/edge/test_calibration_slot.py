@@ -9,9 +9,10 @@ import yaml
 
 from calibration.cli import main as calibrate
 from edge.bundle import open_bundle
-from edge.calibration_slot import CURRENT, RECORD, CalibrationSlot, SlotStore
+from edge.calibration_slot import RECORD, CalibrationSlot, SlotStore, content_sha256
 from edge.engines.open_engine import open_engine
-from edge.errors import HashMismatchError, NewerFormatError, NotCalibratedError, OutputError, SlotError
+from edge.errors import ConfigError, HashMismatchError, NewerFormatError, NotCalibratedError, OutputError, SlotError
+from edge.slot_pointer import CURRENT
 from edge.station_config import RegionConfig
 from edge.station_view import View
 from tests.edge.test_durable_files import no_file_larger_than
@@ -70,10 +71,37 @@ def test_a_hand_edited_tensor_or_record_is_found(calibrated_dir: Path) -> None:
     (folder / RECORD).write_text(yaml.safe_dump(record | {"format_version": 99}))
     with pytest.raises(NewerFormatError):
         load(calibrated_dir)
+    (folder / RECORD).write_text(yaml.safe_dump(record | {"format_version": 1}))
+    with pytest.raises(SlotError, match=r"older than this program's .*; calibrate again"):
+        load(calibrated_dir)
     (folder / RECORD).write_text(yaml.safe_dump(record))
     np.save(folder / "centers_0.npy", np.zeros((16, 2), np.float32))
     with pytest.raises(HashMismatchError, match=r"centers_0\.npy"):
         load(calibrated_dir)
+
+
+def rewrite(folder: Path, change: Callable[[dict], None]) -> None:
+    """Change a record as an older program would have written it."""
+    record = yaml.safe_load((folder / RECORD).read_text())
+    change(record)
+    record["content_sha256"] = content_sha256(record)
+    (folder / RECORD).write_text(yaml.safe_dump(record))
+
+
+def test_a_baseline_of_odd_quantiles_does_not_load(calibrated_dir: Path) -> None:
+    def odd(record: dict) -> None:
+        record["baseline"]["score"]["quantiles"].reverse()
+
+    rewrite(slot_folder(calibrated_dir), odd)
+    with pytest.raises(ConfigError, match="expected 21 ascending numbers"):
+        load(calibrated_dir)
+
+
+def test_the_record_of_a_slot_that_is_not_there(calibrated_dir: Path) -> None:
+    store = SlotStore(calibrated_dir.parent, open_bundle(calibrated_dir))
+    assert store.record(1).serial == 1
+    with pytest.raises(SlotError, match="has no calibration 2"):
+        store.record(2)
 
 
 def test_a_threshold_edited_by_hand_is_found(calibrated_dir: Path) -> None:

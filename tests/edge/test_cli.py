@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from calibration.cli import main as calibrate
 from edge.cli import main
 from tests.tiny_bundle import part_image
 
@@ -137,8 +138,6 @@ def test_a_region_other_than_the_calibrated_one_does_not_start(
 def test_region_and_mask_are_used_alike_by_calibration_and_inspection(
     bundle_dir: Path, tmp_path: Path, write_parts: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from calibration.cli import main as calibrate
-
     mask = np.zeros((96, 96), np.uint8)
     mask[24:56, 34:66] = 255  # where part_image draws its defect
     cv2.imwrite(str(tmp_path / "mask.png"), mask)
@@ -230,3 +229,30 @@ def test_a_file_name_that_is_no_text_breaks_nothing(calibrated_dir: Path, parts_
     log = tmp_path / "verdicts.jsonl"
     assert inspect("--camera", f"file://{parts_dir}", "--bundle", calibrated_dir, "--dry-run", "--verdicts", log) == 0
     assert len(log.read_text().splitlines()) == 3
+
+
+def test_a_calibration_made_while_it_runs_is_taken_without_losing_a_part(
+    calibrated_dir: Path, tmp_path: Path, write_parts: Callable[..., Path]
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), part_image(3))
+    for index in range(20_000):
+        os.link(folder / "a.png", folder / f"{index:05d}.png")
+    other = write_parts(tmp_path / "other", 60, first_seed=200)
+    log = tmp_path / "verdicts.jsonl"
+    process = start("--camera", f"file://{folder}", "--bundle", calibrated_dir, "--gpio", "recording", "--verdicts", log)
+    with killed_after_a_minute(process):
+        wait_for(process.stderr, "RECORDING")
+        assert calibrate([str(other), "--bundle", str(calibrated_dir)]) == 0
+        wait_for(process.stderr, "calibration 2 taken: threshold")
+        process.terminate()
+        process.communicate()
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [record["part_id"] for record in records] == list(range(len(records)))
+    assert not [record for record in records if record["outcome"] == "FAULT"]
+    serials = [record["calibration_serial"] for record in records]
+    assert serials == sorted(serials)
+    # One picture, two slots: each serial comes with one threshold and one score, and with its own.
+    pairs = {(record["calibration_serial"], record["threshold"], record["scores"]["score"]) for record in records}
+    assert [serial for serial, _, _ in sorted(pairs)] == [1, 2]

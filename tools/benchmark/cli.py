@@ -21,7 +21,7 @@ from edge.engines.build_observer import ConsoleObserver
 from edge.engines.open_engine import open_chosen_engine
 from edge.errors import ConfigError
 from edge.exit_code import reported
-from edge.flags import add_engine_flags, whole_number
+from edge.flags import MOST_THREADS, add_engine_flags, whole_number
 from edge.locations import bundle_path, state_path, station_path
 from edge.station_config import load_station
 from edge.station_view import station_view
@@ -34,7 +34,9 @@ from trainer.train_config import TrainConfig
 
 if TYPE_CHECKING:
     from tools.benchmark.accuracy_report import AccuracyReport
+    from tools.benchmark.calibration_promise import CalibrationPromise
     from tools.benchmark.complementarity import Complementarity
+    from tools.benchmark.drift import DriftBenchmark
     from tools.benchmark.robustness import Robustness
 
 DATA_VARIABLE = "EDGE_INSPECT_DATA"
@@ -55,9 +57,18 @@ def main(arguments: list[str] | None = None) -> int:
     return outcome.code
 
 
-def _measure(options: argparse.Namespace, console: Console) -> Accuracy | Latency | AccuracyReport | Robustness | Complementarity:
+def _measure(
+    options: argparse.Namespace, console: Console
+) -> Accuracy | Latency | AccuracyReport | Robustness | Complementarity | CalibrationPromise | DriftBenchmark:
+    if options.what == "calibration":
+        return _calibration(options, console)
     if options.what == "complementarity":
         return _complementarity(options, console)
+    if options.what == "drift":
+        from tools.benchmark.drift import measure_drift
+
+        require_folder(options.out)
+        return measure_drift(options.out, options.runs, console)
     return _measure_sets(options, console) if getattr(options, "out", None) else _measure_bundle(options, console)
 
 
@@ -105,6 +116,14 @@ def _complementarity(options: argparse.Namespace, console: Console) -> Complemen
     return measure_complementarity(data, options.out, options.seeds, regularisers, sets, options.steps, options.limit, console)
 
 
+def _calibration(options: argparse.Namespace, console: Console) -> CalibrationPromise:
+    from tools.benchmark.calibration_promise import measure_calibration  # matplotlib takes a second, and latency must not see it
+
+    data = _data(options) if options.bundles else None
+    slow_runs = min(options.runs, options.slow_runs)
+    return measure_calibration(options.out, options.bundles, data, options.runs, slow_runs, options.threads, console)
+
+
 def _data(options: argparse.Namespace) -> Path:
     value = options.data or os.environ.get(DATA_VARIABLE)
     if not value:
@@ -138,6 +157,20 @@ def _parser() -> argparse.ArgumentParser:
     both.add_argument("--sets", help="names of sets, by commas; default: all")
     both.add_argument("--steps", type=whole_number(1, 1_000_000), help="training steps; default: the trainer's")
     both.add_argument("--limit", type=whole_number(5), help="most images of each kind and source; default: all, and 60 synthetic")
+    promise = kinds.add_parser("calibration", help="whether the promise of a calibration is kept, simulated and on real sets")
+    promise.add_argument("--out", type=Path, required=True, help="folder for calibration.md, .json and .png")
+    promise.add_argument(
+        "--bundles", nargs="*", default=[], metavar="NAME=PATH", help="a set of --data and the bundle trained on it"
+    )
+    promise.add_argument("--data", type=Path, help=f"folder of sets, each with train/good and test/…; default: {DATA_VARIABLE}")
+    promise.add_argument("--runs", type=whole_number(10), default=10_000, help="simulated calibrations each (default: %(default)s)")
+    promise.add_argument(
+        "--slow-runs", type=whole_number(10), default=1_000, help="of those that cross-fit or fit a tail (default: %(default)s)"
+    )
+    promise.add_argument("--threads", type=whole_number(0, MOST_THREADS), default=0, help="CPU threads of the engine")
+    drift = kinds.add_parser("drift", help="false alarms and delays of the drift monitor, on simulated lines; half an hour")
+    drift.add_argument("--out", type=Path, required=True, help="folder for the report")
+    drift.add_argument("--runs", type=whole_number(1, 100_000), default=40, help="lines without a change (default: %(default)s)")
     return parser
 
 

@@ -134,7 +134,7 @@ def _trials_of_seed(material: Material, configs: dict[str, TrainConfig], out: Pa
         trial = load_trial(path, material.fingerprint(config))
         if trial is None:
             if cache is None:
-                with _bar(bars, f"{name}, seed {config.seed}: features", len(material.normal.learned)) as step:
+                with _bar(bars, f"{name}, seed {config.seed}: features", 2 * len(material.normal.learned)) as step:
                     cache = material.features(config, step)
             with _bar(bars, f"{name}, seed {config.seed}, {regulariser}", config.steps + pictures) as step:
                 trial = run_trial(material, cache, config, regulariser, step)

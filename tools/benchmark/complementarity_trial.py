@@ -26,6 +26,7 @@ from edge.frame import Image
 from edge.image_file import read_image
 from edge.preprocess import preprocess
 from edge.strict_yaml import StrictModel, parse
+from edge.usual_change import usual_change
 from tools.benchmark.anomaly_set import AnomalySet, Kind
 from tools.export_onnx import write_onnx
 from tools.inspection_graph import InspectionGraph
@@ -131,9 +132,11 @@ class Material:
             digest.update(f"{one.kind} {one.source} {one.base}".encode() + one.picture.tobytes())
         return digest.hexdigest()
 
-    def features(self, config: TrainConfig, progress: Callable[[], None]) -> Cache:
-        """The trunk's features of the images to learn from: the same for every regulariser of one seed."""
-        return cache_features(self.initial(config), [path for path, _ in self.normal.learned], lambda _: progress())
+    def features(self, config: TrainConfig, progress: Callable[[], None]) -> tuple[Cache, Cache]:
+        """The trunk's features of the images to learn from, as they are and with a usual change: the same for every regulariser."""
+        model, paths = self.initial(config), [path for path, _ in self.normal.learned]
+        plain = cache_features(model, paths, lambda _: progress())
+        return plain, cache_features(model, paths, lambda _: progress(), change=usual_change)
 
     def initial(self, config: TrainConfig) -> Model:
         """The untrained model of ``config``; the same for the same seed."""
@@ -142,18 +145,20 @@ class Material:
         return new_model(config, [path for path, _ in self.normal.learned])
 
 
-def run_trial(material: Material, features: Cache, config: TrainConfig, regulariser: str, progress: Callable[[], None]) -> Trial:
+def run_trial(
+    material: Material, features: tuple[Cache, Cache], config: TrainConfig, regulariser: str, progress: Callable[[], None]
+) -> Trial:
     """Train on ``features`` and score; ``progress`` is called after each step and each scored image. Raises CollapseError."""
     started = time.monotonic()
     model = material.initial(config)
-    loop = TrainLoop(model, features)
+    loop = TrainLoop(model, features[0])
     while loop.step < config.steps:
         loop.one_step()
         progress()
     smoothness = loop.smoothness()
     fold_spectral_norm(model.decoder)
     graph = InspectionGraph(model).eval()
-    learned = {name: one.numpy() for name, one in learned_features(model, features).items()}
+    learned = {name: one.numpy() for name, one in learned_features(model, *features).items()}
     scores = []
     with TemporaryDirectory() as folder:
         onnx_path = Path(folder) / "model.onnx"

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tools.benchmark.calibration_splits import SetTerms, measure_splits
+from tools.benchmark.cli import main as bench
+from tools.benchmark.promise_coverage import CROSS_FIT_COUNTS, cross_fit_coverage, split_coverage, tail_coverage
+from tools.benchmark.simulated_scores import SHAPES
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_a_split_breaks_its_promise_as_often_as_it_says_and_what_stands_beside_it_more_often(shape) -> None:
+    split, quantile, maximum = split_coverage(shape, 59, 2000)
+    assert split.rate == pytest.approx(0.05, abs=1e-3)
+    assert split.share == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / 2000))
+    assert quantile.share > 0.4
+    assert maximum.share == pytest.approx((1 - 1 / 59) ** 59, abs=0.06)
+
+
+def test_a_cross_fit_breaks_it_no_more_often_than_judging_in_sample() -> None:
+    crossed, inside = cross_fit_coverage(SHAPES[1], CROSS_FIT_COUNTS[0], 150)
+    assert crossed.broken <= inside.broken
+    assert crossed.share <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 150)
+
+
+def test_a_tail_fit_seldom_breaks_it() -> None:
+    (tail,) = tail_coverage(SHAPES[0], 100, 60)
+    assert tail.share <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)
+
+
+def test_splits_of_a_set_count_the_good_that_are_left_and_the_missed() -> None:
+    random = np.random.default_rng(0)
+    good = random.gamma(3.0, size=(160, 3))
+    rows = measure_splits(SetTerms("made up", [1.0, 1.0, 1.0], good, np.full((5, 3), 100.0)), splits=10)
+    assert [(row.images, row.left, row.kind) for row in rows] == [(30, 130, "approximate"), (100, 60, "exact")]
+    assert all(row.misses == 0 and row.false_rejects < row.promised for row in rows)
+
+
+def test_it_writes_its_report(tmp_path: Path, bundle_dir: Path, write_parts: Callable[..., Path], monkeypatch) -> None:
+    monkeypatch.setattr("tools.benchmark.promise_coverage.SHAPES", SHAPES[:1])
+    monkeypatch.setattr("tools.benchmark.simulated_scores.GRID", 100_000)
+    write_parts(tmp_path / "data" / "part" / "train" / "good", 60)
+    write_parts(tmp_path / "data" / "part" / "test" / "good", 5, first_seed=100)
+    write_parts(tmp_path / "data" / "part" / "test" / "bad", 5, first_seed=200, defect=True)
+    flags = ["--runs", "20", "--bundles", f"part={bundle_dir}", "--data", str(tmp_path / "data")]
+    assert bench(["calibration", "--out", str(tmp_path / "out"), *flags]) == 0
+    content = json.loads((tmp_path / "out" / "calibration.json").read_text())
+    assert {row["rule"] for row in content["simulated"]} >= {"split", "cross-fit", "tail fit"}
+    assert content["real"][0]["left"] == 35
+    assert "Promises broken" in (tmp_path / "out" / "calibration.md").read_text()
+    assert cv2.imread(str(tmp_path / "out" / "calibration.png")).shape == (460, 1500, 3)
+    assert bench(["calibration", "--out", str(tmp_path / "out"), "--bundles", "part"]) == 2
