@@ -19,6 +19,7 @@ from pydantic import Field
 
 from edge.bundle import Bundle, ReferenceImage, file_sha256, verify_files
 from edge.calibration_tensors import CalibrationTensors
+from edge.cameras.camera_settings import CameraSettings
 from edge.durable_files import new_folder, sync_folder
 from edge.engines.base import Engine
 from edge.errors import HashMismatchError, NewerFormatError, NotCalibratedError, OutputError, SlotError
@@ -26,7 +27,7 @@ from edge.frame import Image
 from edge.station_view import View
 from edge.strict_yaml import StrictModel, load_yaml, parse
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RECORD = "slot.yaml"
 CURRENT = "current"
 SERIAL_DIGITS = 6
@@ -56,6 +57,7 @@ class SlotRecord(StrictModel):
     """slot.yaml, strict. ``images`` maps a job (center, weights, threshold) to the sha256 of the files that did it.
 
     frame_size: [width, height] in camera pixels where all images had the same, else null.
+    camera_settings: what the camera was locked to when it took them; null where that is not known.
     """
 
     format_version: int
@@ -69,6 +71,7 @@ class SlotRecord(StrictModel):
     runtime: str
     view: View
     frame_size: tuple[int, int] | None = Field(strict=False)
+    camera_settings: CameraSettings | None
     threshold: float
     promise: Promise
     center_source: str
@@ -196,6 +199,8 @@ class SlotStore:
             raise NewerFormatError(
                 f"{path}: slot format {version} is newer than this program's {FORMAT_VERSION}; update edge-inspect"
             )
+        if isinstance(version, int) and version < FORMAT_VERSION:
+            raise SlotError(f"{path}: slot format {version} is older than this program's {FORMAT_VERSION}; calibrate again")
         record = parse(SlotRecord, content, str(path / RECORD))
         if content_sha256(content) != record.content_sha256:
             raise HashMismatchError(f"{path}: {RECORD} was edited since it was written; calibrate again")
