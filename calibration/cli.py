@@ -12,12 +12,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from calibration.capture import normal_images_folder
 from calibration.derive import Derived, derive
 from calibration.normal_images import Jobs, assign_jobs
 from calibration.report import histogram_png
 from calibration.threshold import DEFAULT_CONFIDENCE
 from edge.bundle import ReferenceImage, open_bundle
 from edge.calibration_slot import CalibrationSlot, SlotStore
+from edge.capture_cli import add_capture_flags
+from edge.capture_record import captured_settings
 from edge.durable_files import write_file
 from edge.engines.open_engine import open_engine
 from edge.exit_code import reported
@@ -29,6 +32,7 @@ from edge.station_config import load_station
 from edge.station_view import station_view
 
 REPORT = "histogram.png"
+FRAMES = 200
 REFERENCES = 2
 REFERENCE_TOLERANCE = 1e-3
 """Relative to the score: the same engine on the same machine agrees far better; another build of it may not."""
@@ -46,14 +50,16 @@ def main(arguments: list[str] | None = None) -> int:
 def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot | None:
     """Calibrate as ``options`` say; returns the new, active slot, None with --dry-run."""
     bundle = open_bundle(bundle_path(options.bundle))
-    view = station_view(load_station(station_path(options.station)), bundle.manifest.graph)
-    store = SlotStore(state_path(options.state, bundle.path), bundle)
+    station, state = load_station(station_path(options.station)), state_path(options.state, bundle.path)
+    view = station_view(station, bundle.manifest.graph)
+    store = SlotStore(state, bundle)
+    normal_dir = normal_images_folder(options, station, state, console)
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with store.writing(), open_engine(bundle, options.precision, options.threads) as engine:
         with Progress(*columns, console=console, transient=True) as bars:
             task = bars.add_task("reading")
             survey = survey_images(
-                options.normal_dir, options.max_bad_share, lambda done, total: bars.update(task, completed=done, total=total)
+                normal_dir, options.max_bad_share, lambda done, total: bars.update(task, completed=done, total=total)
             )
             for line in survey.skipped:
                 console.print(f"skipped {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -64,12 +70,13 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
                 lambda what, done, total: bars.update(task, description=what, completed=done, total=total),
                 options.false_reject_rate, options.confidence, options.weights,
             )  # fmt: skip
-        picture = histogram_png(derived, f"{bundle.manifest.model_id} {options.precision} · {options.normal_dir}")
+        picture = histogram_png(derived, f"{bundle.manifest.model_id} {options.precision} · {normal_dir}")
         _print(console, view.shape.groups, jobs, derived, survey.duplicates, len(survey.skipped))
         if options.dry_run:
             _write_report(options.report, picture)
             console.print("dry run: no slot was written")
             return None
+        settings = captured_settings(normal_dir)
         references = [
             (
                 view.preprocess(read_image(path).image),
@@ -86,6 +93,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             "runtime": engine.runtime,
             "view": view.view.model_dump(),
             "frame_size": survey.frame_size,
+            "camera_settings": settings.model_dump() if settings is not None else None,
             "threshold": derived.threshold,
             "promise": derived.promise.model_dump(),
             "center_source": jobs.center_source,
@@ -137,8 +145,9 @@ def _share(text: str) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("calibrate", description=__doc__)
-    parser.add_argument("normal_dir", type=Path, help="folder of images of good parts")
+    parser.add_argument("normal_dir", type=Path, nargs="?", help="folder of images of good parts, or a recording of them")
     add_engine_flags(parser)
+    add_capture_flags(parser.add_argument_group("pictures from a camera instead of a folder"), FRAMES)
     parser.add_argument(
         "--false-reject-rate", type=_share, help="the rate to promise; default: the best the images allow, not below 0.5 %%"
     )

@@ -28,7 +28,9 @@ def test_another_machine_gets_what_it_needs_to_inspect() -> None:
     assert "torch" in brought("x86_64", "train")
 
 
-@pytest.mark.parametrize("command", ["edge-train", "edge-export", "edge-demo", "edge-bench", "calibrate", "edge-inspect"])
+@pytest.mark.parametrize(
+    "command", ["edge-train", "edge-export", "edge-demo", "edge-bench", "calibrate", "edge-inspect", "edge-capture"]
+)
 def test_every_command_has_its_entry_and_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     (entry,) = (one for one in entry_points(group="console_scripts") if one.name == command)
     if command in ("edge-demo", "edge-bench", "edge-export", "edge-train"):
