@@ -52,7 +52,7 @@ class CaptureSession:
         append: bool = False,
         same_below: float = SAME_BELOW,
     ) -> None:
-        name = session or time.strftime("%Y%m%d-%H%M%S", time.gmtime(clock.wall_ns() / 1e9))
+        name = session if session is not None else time.strftime("%Y%m%d-%H%M%S", time.gmtime(clock.wall_ns() / 1e9))
         if not NAME.fullmatch(name):
             raise ConfigError(f"--session {name!r}: expected letters, digits, dots, dashes and underscores, 64 at most")
         self.folder = parent / name

@@ -24,6 +24,7 @@ from edge.frame import Frame
 from edge.frame_sharing import NEXT, FrameHeader, is_served, packed, short_path
 
 MOST_READERS = 4
+BACKLOG = 16
 SEND_LIMIT_NS = 5_000_000_000
 """A picture not taken by then is not wanted."""
 IDLE_LIMIT_NS = 60_000_000_000
@@ -256,7 +257,7 @@ def _listen(path: Path) -> tuple[socket.socket, int]:
         with short_path(made) as name:
             listener.bind(name)
         made.chmod(0o600)
-        listener.listen(MOST_READERS)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
         inode = made.lstat().st_ino
         made.rename(path)

@@ -24,12 +24,11 @@ def test_it_is_the_mean_grey_the_saturated_share_and_the_mean_squared_laplacian(
 
 def test_the_graph_says_the_same() -> None:
     torch = pytest.importorskip("torch")
+    from edge.calibration_tensors import CalibrationTensors
+    from tests.trainer.conftest import SMALL
     from tools.inspection_graph import InspectionGraph
     from trainer.model import Model
     from trainer.train_config import TrainConfig
-
-    from edge.calibration_tensors import CalibrationTensors
-    from tests.trainer.conftest import SMALL
 
     graph = InspectionGraph(Model(TrainConfig.model_validate(SMALL))).eval()
     image = cv2.resize(different_part(3), (graph.shape.width, graph.shape.height))

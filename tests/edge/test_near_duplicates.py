@@ -20,7 +20,13 @@ def noisy(image: np.ndarray, deviation: float, seed: int) -> np.ndarray:
     return np.clip(image + random.normal(0, deviation, image.shape), 0, 255).astype(np.uint8)
 
 
-@given(part=st.integers(0, 50), deviation=st.floats(0, 8), gain=st.floats(0.97, 1.03), across=st.floats(-0.7, 0.7), seed=st.integers(0, 99))
+@given(
+    part=st.integers(0, 50),
+    deviation=st.floats(0, 8),
+    gain=st.floats(0.97, 1.03),
+    across=st.floats(-0.7, 0.7),
+    seed=st.integers(0, 99),
+)
 def test_noise_flicker_and_a_shake_leave_it_the_same_part(
     part: int, deviation: float, gain: float, across: float, seed: int
 ) -> None:
