@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from calibration.advise_cli import main as advise_main
 from calibration.calibration_summary import print_summary
+from calibration.capture import normal_images_folder
 from calibration.derive import DEFAULT_BLEND, Derived, Wishes, derive
 from calibration.normal_images import CenterChoice, Jobs, assign_jobs
 from calibration.other_product import LOOKED_AT, require_same_product
@@ -22,6 +23,8 @@ from calibration.session_folders import survey_sessions
 from calibration.threshold import DEFAULT_CONFIDENCE, require_supported
 from edge.bundle import Bundle, ReferenceImage, open_bundle
 from edge.calibration_slot import CalibrationSlot, SlotStore
+from edge.capture_cli import add_capture_flags
+from edge.capture_record import captured_settings
 from edge.durable_files import write_file
 from edge.engines.base import Engine
 from edge.engines.build_observer import ConsoleObserver
@@ -36,6 +39,7 @@ from edge.station_view import StationView, station_view
 
 REPORT = "histogram.png"
 EPILOG = "calibrate advise verdicts.jsonl says whether calibrating again would help; a folder of that name is ./advise."
+FRAMES = 200
 REFERENCES = 2
 REFERENCE_TOLERANCE = 1e-3
 """Relative to the score: the same engine on the same machine agrees far better; another build of it may not."""
@@ -57,15 +61,15 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
     """Calibrate as ``options`` say; returns the new, active slot, None with --dry-run."""
     center, wishes = _wishes(options)
     bundle = open_bundle(bundle_path(options.bundle))
-    view = station_view(load_station(station_path(options.station)), bundle.manifest.graph)
-    store = SlotStore(state_path(options.state, bundle.path), bundle)
+    station, state = load_station(station_path(options.station)), state_path(options.state, bundle.path)
+    view = station_view(station, bundle.manifest.graph)
+    store = SlotStore(state, bundle)
+    normal_dir = normal_images_folder(options, station, state, console)
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with store.writing(), open_chosen_engine(bundle, options, observer=ConsoleObserver(console)) as engine:
         with Progress(*columns, console=console, transient=True) as bars:
             progress = _Bars(bars)
-            survey = survey_sessions(
-                options.normal_dir, options.max_bad_share, lambda done, total: progress("reading", done, total)
-            )
+            survey = survey_sessions(normal_dir, options.max_bad_share, lambda done, total: progress("reading", done, total))
             for line in survey.skipped:
                 console.print(f"skipped {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
             bundle.self_test(engine, options.precision)
@@ -78,12 +82,13 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
                     line = f"dropped {image.path}: {'; '.join(image.suspect)}"
                     console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
                 jobs, derived = _derive(bundle, engine, view, survey.without(set(dropped)), center, wishes, progress)
-        picture = histogram_png(derived, f"{bundle.manifest.model_id} {options.precision} · {options.normal_dir}")
+        picture = histogram_png(derived, f"{bundle.manifest.model_id} {options.precision} · {normal_dir}")
         print_summary(console, view.shape.groups, jobs, derived, survey, len(dropped))
         if options.dry_run:
             _write_report(options.report, picture)
             console.print("dry run: no slot was written")
             return None
+        settings = captured_settings(normal_dir)
         references = [
             (
                 view.preprocess(read_image(path).image),
@@ -100,6 +105,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             "runtime": engine.runtime,
             "view": view.view.model_dump(),
             "frame_size": survey.frame_size,
+            "camera_settings": settings.model_dump() if settings is not None else None,
             "threshold": derived.threshold,
             "promise": derived.promise.model_dump(),
             "center_source": jobs.center_source,
@@ -113,7 +119,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             "baseline": {name: one.model_dump() for name, one in derived.baseline.items()},
         }
         slot = store.add(content, derived.tensors, references, {REPORT: picture})
-        store.activate(slot, options.operator, f"calibrated from {options.normal_dir}")
+        store.activate(slot, options.operator, f"calibrated from {normal_dir}")
         _write_report(options.report, picture)
     console.print(f"calibration {slot.record.serial} is active: {slot.path}", highlight=False, soft_wrap=True)
     return slot
@@ -172,8 +178,11 @@ def _share(text: str) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("calibrate", description=__doc__, epilog=EPILOG)
-    parser.add_argument("normal_dir", type=Path, help="folder of images of good parts, or of folders: one a session")
+    parser.add_argument(
+        "normal_dir", type=Path, nargs="?", help="folder of images of good parts, or of folders: one a session; or a recording"
+    )
     add_engine_flags(parser)
+    add_capture_flags(parser.add_argument_group("pictures from a camera instead of a folder"), FRAMES)
     parser.add_argument(
         "--false-reject-rate", type=_share, help="the rate to promise; default: the best the images allow, not below 0.5 %%"
     )

@@ -21,6 +21,7 @@ from pydantic import Field, field_validator
 
 from edge.bundle import Bundle, ReferenceImage, file_sha256, load_picture, verify_files
 from edge.calibration_tensors import CalibrationTensors
+from edge.cameras.camera_settings import CameraSettings
 from edge.clock import Clock, SystemClock
 from edge.durable_files import new_folder, sync_folder
 from edge.engines.base import Engine
@@ -87,7 +88,7 @@ class SlotRecord(StrictModel):
     """slot.yaml, strict. ``images`` maps a job (center, weights, threshold) to the sha256 of the files that did it.
 
     frame_size: [width, height] in camera pixels where all images had the same, else null. dropped: sha256 of each image that was
-    excluded as a suspect → why.
+    excluded as a suspect → why. camera_settings: what the camera was locked to when it took them; null where not known.
     """
 
     format_version: int
@@ -101,6 +102,7 @@ class SlotRecord(StrictModel):
     runtime: str
     view: View
     frame_size: tuple[int, int] | None = Field(strict=False)
+    camera_settings: CameraSettings | None
     threshold: float
     promise: Promise
     center_source: str

@@ -16,7 +16,7 @@ from edge.announcer import Announcer
 from edge.bundle import open_bundle
 from edge.calibration_slot import SlotStore
 from edge.cameras.base import Camera
-from edge.cameras.open_camera import FORMS, open_camera
+from edge.cameras.open_camera import FORMS, open_calibrated_camera
 from edge.clock import Clock, SystemClock
 from edge.drift_watch import DriftEvent, DriftWatch
 from edge.engines.build_observer import ConsoleObserver
@@ -33,6 +33,8 @@ from edge.errors import (
 )
 from edge.exit_code import reported
 from edge.flags import add_engine_flags, whole_number
+from edge.frame_server import FrameSharing
+from edge.frame_sharing import SOCKET
 from edge.gpio.base import OutputLine
 from edge.gpio.open_line import open_line
 from edge.inspection_loop import InspectionLoop
@@ -90,7 +92,8 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
 
         bundle = open_bundle(bundle_path(options.bundle))
         view = station_view(station, bundle.manifest.graph)
-        store = SlotStore(state_path(options.state, bundle.path), bundle)
+        state = state_path(options.state, bundle.path)
+        store = SlotStore(state, bundle)
         building = ConsoleObserver(console, stop)
         engine, precision, spare = open_or_next(
             bundle, options.precision, lambda one: open_chosen_engine(bundle, options, one, building),
@@ -101,8 +104,12 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
         engine.bind(slot.tensors)
         slot.self_test(engine)
 
+        settings, shared = slot.record.camera_settings, state / SOCKET
+        sharing = FrameSharing(shared, clock, settings, lambda text: say(text, "yellow"))
+        stack.callback(sharing.close)
+
         def open_source() -> Camera:
-            return open_camera(station.camera, clock)
+            return sharing.shared(open_calibrated_camera(station.camera, clock, settings, shared))
 
         camera = stack.enter_context(opened(open_source))
     except (_StoppedWaitingError, BuildStoppedError):

@@ -14,6 +14,9 @@ from edge.errors import ImageError
 from edge.frame import Image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+SESSION_FILE = "session.yaml"
+CONTACT_SHEET = "contact.png"
+"""Beside a session's record this one shows all of its pictures, and is none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ def list_images(folder: Path) -> list[Path]:
     """The image files directly in ``folder``, by name; raises ImageError where there are none."""
     if not folder.is_dir():
         raise ImageError(f"{folder}: expected a folder of images, there is none; check the path")
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    left_out = {CONTACT_SHEET} if (folder / SESSION_FILE).is_file() else set()
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.name not in left_out and p.is_file())
     if not paths:
         inner = sorted(p.name for p in folder.iterdir() if p.is_dir())
         hint = f"it has folders ({', '.join(inner[:5])}): name one of them" if inner else "put images there"

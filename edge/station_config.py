@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, field_validator
 
+from edge.cameras.camera_settings import CameraSettings
 from edge.errors import ConfigError
 from edge.preprocess import Region
 from edge.strict_yaml import StrictModel, load_model
@@ -15,14 +16,22 @@ from edge.strict_yaml import StrictModel, load_model
 class CameraConfig(StrictModel):
     """How frames are taken. Width, height and rate are requests to a V4L2 or CSI camera, and are read back."""
 
-    source: str = Field("0", description="0, /dev/video2, csi://0, file://folder, or a video file")
+    source: str = Field("0", description="0, /dev/video2, csi://0, inspect, file://folder, or a video file")
     width: int | None = Field(None, ge=16, le=16384, description="pixels; the camera's own choice when left out")
     height: int | None = Field(None, ge=16, le=16384, description="pixels")
     frames_per_second: float | None = Field(None, gt=0, le=1000)
-    exposure: float | None = Field(None, description="manual exposure in the driver's unit; automatic when left out")
+    exposure_us: float | None = Field(None, gt=0, description="manual exposure time; automatic when left out")
     gain: float | None = Field(None, description="manual gain in the driver's unit")
+    white_balance_k: float | None = Field(None, gt=0, description="manual white balance, kelvin (V4L2)")
     read_timeout_ms: int = Field(2000, ge=10, le=60000, description="no frame for this long is a FAULT")
     max_age_ms: int = Field(1000, ge=10, le=60000, description="a picture older than this when decided is a FAULT")
+
+    def with_settings(self, settings: CameraSettings | None) -> CameraConfig:
+        """The same, with ``settings`` where the station says nothing itself."""
+        if settings is None:
+            return self
+        known = {name: value for name, value in settings.model_dump().items() if getattr(self, name) is None}
+        return self.model_copy(update=known)
 
 
 class RegionConfig(StrictModel):

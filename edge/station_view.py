@@ -56,10 +56,16 @@ class StationView:
         return preprocess(image, self.shape.height, self.shape.width, self.region)
 
 
+def view_of(station: StationConfig) -> View:
+    """What ``station`` looks at, without a graph; raises ImageError on a mask that cannot be read."""
+    mask = read_image(station.ignore_mask) if station.ignore_mask is not None else None
+    return View(region=station.region, ignore_mask_sha256=mask.sha256 if mask else None)
+
+
 def station_view(station: StationConfig, shape: GraphShape) -> StationView:
     """The view of ``station`` for a graph of ``shape``; raises ConfigError or ImageError on a mask that cannot be used."""
     region = station.region.region() if station.region is not None else None
     mask = read_image(station.ignore_mask) if station.ignore_mask is not None else None
     cells = ignore_mask_cells(mask.image if mask else None, shape.map_height, shape.map_width, region)
     size = (mask.image.shape[1], mask.image.shape[0]) if mask else None
-    return StationView(View(region=station.region, ignore_mask_sha256=mask.sha256 if mask else None), shape, region, cells, size)
+    return StationView(view_of(station), shape, region, cells, size)

@@ -30,7 +30,18 @@ def test_another_machine_gets_what_it_needs_to_inspect() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["edge-train", "edge-export", "edge-demo", "edge-bench", "calibrate", "edge-inspect", "edge-build", "edge-slots"],
+    "command",
+    [
+        "calibrate",
+        "edge-bench",
+        "edge-build",
+        "edge-capture",
+        "edge-demo",
+        "edge-export",
+        "edge-inspect",
+        "edge-slots",
+        "edge-train",
+    ],
 )
 def test_every_command_has_its_entry_and_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     (entry,) = (one for one in entry_points(group="console_scripts") if one.name == command)

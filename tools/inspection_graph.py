@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from edge.calibration_tensors import CalibrationTensors, centers_name, whitening_name
 from edge.graph_contract import FeatureGroup, GraphShape
-from trainer.model import GREY, Model
+from edge.image_quality import GREY, SATURATED
+from trainer.model import Model
 
-SATURATED = 250.0
 LEAST_GAIN, MOST_GAIN = 0.75, 1.33
 """How far a picture's brightness is corrected: the light of a hall drifts by some tens of percent; beyond, something is wrong."""
 TOP_SHARE = 0.01
@@ -30,7 +30,7 @@ class InspectionGraph(nn.Module):
         self.shape = graph_shape(model)
         laplacian = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
         self.register_buffer("laplacian", laplacian.reshape(1, 1, 3, 3))
-        self.register_buffer("grey", torch.tensor(GREY).reshape(1, 3, 1, 1))
+        self.register_buffer("grey", torch.from_numpy(GREY.copy()).reshape(1, 3, 1, 1))
 
     def forward(self, image: Tensor, *calibration: Tensor) -> tuple[Tensor, ...]:
         """image uint8 1×H×W×3; calibration: the tensors of ``CalibrationTensors.shapes``, in their order.

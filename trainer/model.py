@@ -12,9 +12,6 @@ from trainer.reconstruction_loss import reconstruction_error
 from trainer.spectral_norm import spectral_normalise
 from trainer.train_config import TrainConfig
 
-GREY = (0.114, 0.587, 0.299)
-"""Weights of blue, green and red in the grey level (ITU-R BT.601)."""
-
 
 class Model(nn.Module):
     """Encoder, decoder and the centre C (1×D×h×w) of training, of one configuration."""

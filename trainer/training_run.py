@@ -13,12 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from edge.durable_files import write_file
 from edge.errors import InputError, OutputError
 from edge.frame import Image
+from edge.image_quality import GREY
 from edge.usual_change import usual_change
 from trainer import checkpoint
 from trainer.dataset import NormalImages, find_normal_images
 from trainer.early_stop import EarlyStop
 from trainer.encoder import LiteEncoder
-from trainer.model import GREY, Model
+from trainer.model import Model
 from trainer.ranks import Ranks
 from trainer.spectral_norm import fold_spectral_norm
 from trainer.train_config import TrainConfig
@@ -178,4 +179,4 @@ def learned_features(model: Model, cache: Cache, changed: Cache) -> dict[str, to
             for part, one, group in zip(parts, feature.split(model.encoder.widths, 1), model.encoder.groups, strict=True):
                 part.append(one[:, :, :: group.stride, :: group.stride].half().cpu())
     features = {f"group_{index}": torch.cat(part).contiguous() for index, part in enumerate(parts)}
-    return features | {"brightness": (cache.image.mean((2, 3)) @ cache.image.new_tensor(GREY)).cpu()}
+    return features | {"brightness": (cache.image.mean((2, 3)) @ torch.from_numpy(GREY).to(cache.image)).cpu()}

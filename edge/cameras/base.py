@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from types import TracebackType
 
+from edge.cameras.camera_settings import CameraSettings
 from edge.errors import CameraLostError
 from edge.frame import Frame, require_bgr
 
@@ -36,6 +37,16 @@ class Camera(ABC):
         image, exposed_ns, source = self._read_impl(timeout_ms)
         return Frame(require_bgr(image, source), index, exposed_ns, source)
 
+    def lock_exposure(self) -> CameraSettings | None:
+        """Hold exposure, gain and white balance where they are now; what they are, None where the source has none or tells none.
+
+        Frames read afterwards are taken with them. Raises CameraOpenError where the camera does not obey, CameraLostError,
+        CameraTimeoutError.
+        """
+        if self._closed:
+            raise CameraLostError(f"{self.name}: is closed; open it again")
+        return self._lock_exposure_impl()
+
     def close(self) -> None:
         """Give the device back; may be called twice."""
         if not self._closed:
@@ -51,6 +62,9 @@ class Camera(ABC):
     @abstractmethod
     def _read_impl(self, timeout_ms: int) -> tuple[object, int, str]:
         """(image, monotonic nanoseconds of its exposure, what a person would call it)."""
+
+    def _lock_exposure_impl(self) -> CameraSettings | None:
+        return None
 
     @abstractmethod
     def _close_impl(self) -> None: ...

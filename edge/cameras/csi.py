@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 
+from edge.cameras.camera_settings import CameraSettings
 from edge.cameras.live_capture import LiveCamera
 from edge.clock import Clock
 from edge.errors import CameraOpenError
@@ -11,10 +12,11 @@ from edge.station_config import CameraConfig
 
 
 def csi_pipeline(sensor: int, config: CameraConfig) -> str:
-    """The GStreamer pipeline: exposure locked, the newest frame only, BGR for OpenCV. Exposure is in nanoseconds."""
+    """The GStreamer pipeline: exposure locked, the newest frame only, BGR for OpenCV. Argus takes nanoseconds."""
     source = f"nvarguscamerasrc sensor-id={sensor} aelock=true awblock=true"
-    if config.exposure is not None:
-        source += f' exposuretimerange="{config.exposure:.0f} {config.exposure:.0f}"'
+    if config.exposure_us is not None:
+        exposure_ns = round(config.exposure_us * 1000)
+        source += f' exposuretimerange="{exposure_ns} {exposure_ns}"'
     if config.gain is not None:
         source += f' gainrange="{config.gain:g} {config.gain:g}"'
     caps = "video/x-raw(memory:NVMM), format=NV12"
@@ -35,10 +37,19 @@ def open_csi(sensor: int, config: CameraConfig, clock: Clock) -> LiveCamera:
             f"csi://{sensor} needs an OpenCV with GStreamer, this one ({cv2.__version__}) has none; "
             "use JetPack's cv2 (a venv with --system-site-packages) and uninstall the OpenCV wheel"
         )
+    if config.white_balance_k is not None:
+        raise CameraOpenError(f"csi://{sensor}: a white balance in kelvin cannot be set there; remove white_balance_k")
     capture = cv2.VideoCapture(csi_pipeline(sensor, config), cv2.CAP_GSTREAMER)
     if not capture.isOpened():
         raise CameraOpenError(f"csi://{sensor} does not open; check the ribbon cable, the sensor's overlay and nvargus-daemon")
-    return LiveCamera(f"csi://{sensor}", capture, clock)
+    return LiveCamera(f"csi://{sensor}", capture, clock, lambda: _settings(config))
+
+
+def _settings(config: CameraConfig) -> CameraSettings | None:
+    """Argus is locked from the start and tells nothing back, so the settings are known only where the station names them."""
+    if config.exposure_us is None and config.gain is None:
+        return None
+    return CameraSettings(exposure_us=config.exposure_us, gain=config.gain)
 
 
 def _has_gstreamer(build_information: str) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Protocol
 
 from edge.cameras.base import Camera
+from edge.cameras.camera_settings import CameraSettings
 from edge.clock import Clock
-from edge.errors import CameraLostError, CameraTimeoutError
+from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError
 
 
 class Capture(Protocol):
@@ -23,13 +27,19 @@ class Capture(Protocol):
 
 
 class LiveCamera(Camera):
-    """Keeps only the newest frame. V4L2 queues four; who reads slowly without this sees parts that have long passed."""
+    """Keeps only the newest frame. V4L2 queues four; who reads slowly without this sees parts that have long passed.
+
+    lock: holds the exposure of ``capture`` and tells its settings; called by the thread that reads, as drivers want it.
+    """
 
     live = True
     JOIN_SECONDS = 3.0
+    LOCK_SECONDS = 10.0
 
-    def __init__(self, name: str, capture: Capture, clock: Clock) -> None:
+    def __init__(self, name: str, capture: Capture, clock: Clock, lock: Callable[[], CameraSettings | None] = lambda: None) -> None:
         super().__init__(name)
+        self._lock = lock
+        self._asked: Future[CameraSettings | None] | None = None
         self._clock = clock
         self._capture = capture
         self._changed = threading.Condition()
@@ -44,6 +54,7 @@ class LiveCamera(Camera):
         reason = "the camera gives no more frames"
         try:
             while not self._stopping:
+                self._lock_where_asked()
                 ok, image = self._capture.read()
                 if not ok:
                     break
@@ -57,7 +68,40 @@ class LiveCamera(Camera):
             self._capture.release()
             with self._changed:
                 self._lost = reason
+                if self._asked is not None:
+                    self._asked.set_exception(CameraLostError(f"{self.name}: {reason}; check its cable and power"))
+                    self._asked = None
                 self._changed.notify_all()
+
+    def _lock_where_asked(self) -> None:
+        with self._changed:
+            asked, self._asked = self._asked, None
+        if asked is None:
+            return
+        try:
+            settings = self._lock()
+        except CameraOpenError as error:
+            asked.set_exception(error)
+        except BaseException as error:
+            asked.set_exception(CameraLostError(f"{self.name}: locking the exposure failed: {error}; check its cable and power"))
+            raise
+        else:
+            with self._changed:
+                self._newest = None  # taken before
+            asked.set_result(settings)
+
+    def _lock_exposure_impl(self) -> CameraSettings | None:
+        asked: Future[CameraSettings | None] = Future()
+        with self._changed:
+            if self._lost is not None:
+                raise CameraLostError(f"{self.name}: {self._lost}; check its cable and power")
+            self._asked = asked
+        try:
+            return asked.result(self.LOCK_SECONDS)
+        except FutureTimeoutError as error:
+            raise CameraTimeoutError(
+                f"{self.name}: the exposure was not locked within {self.LOCK_SECONDS:g} s, no frame comes; check trigger and cable"
+            ) from error
 
     def _read_impl(self, timeout_ms: int) -> tuple[object, int, str]:
         with self._changed:

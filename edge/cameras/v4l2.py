@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 
+from edge.cameras.camera_settings import CameraSettings, alike
 from edge.cameras.live_capture import LiveCamera
 from edge.clock import Clock
 from edge.errors import CameraOpenError
 from edge.station_config import CameraConfig
 
-MANUAL_EXPOSURE = 1.0
 SETTLING_FRAMES = 5
-TOLERANCE = 0.02
+ABSENT = -1.0
+"""What OpenCV answers for a control that a camera has not."""
+
+
+@dataclass(frozen=True)
+class Automatic:
+    """The control that sets another by itself, and the value that stops it."""
+
+    prop: int
+    off: float
+
+
+@dataclass(frozen=True)
+class Control:
+    """unit: times what the driver counts in it is our unit. positive: 0 is no value."""
+
+    prop: int
+    unit: float
+    automatic: Automatic | None
+    positive: bool
+
+
+CONTROLS = {
+    # V4L2 counts an absolute exposure in 100 µs; 1 is V4L2_EXPOSURE_MANUAL.
+    "exposure_us": Control(cv2.CAP_PROP_EXPOSURE, 100.0, Automatic(cv2.CAP_PROP_AUTO_EXPOSURE, 1.0), positive=True),
+    "gain": Control(cv2.CAP_PROP_GAIN, 1.0, None, positive=False),
+    "white_balance_k": Control(cv2.CAP_PROP_WB_TEMPERATURE, 1.0, Automatic(cv2.CAP_PROP_AUTO_WB, 0.0), positive=True),
+}
+"""By their names in CameraSettings."""
 
 
 def open_v4l2(device: Path, config: CameraConfig, clock: Clock) -> LiveCamera:
@@ -34,7 +63,7 @@ def open_v4l2(device: Path, config: CameraConfig, clock: Clock) -> LiveCamera:
     except CameraOpenError:
         capture.release()
         raise
-    return LiveCamera(str(device), capture, clock)
+    return LiveCamera(str(device), capture, clock, lambda: lock_v4l2(capture, str(device)))
 
 
 def _apply(capture: cv2.VideoCapture, config: CameraConfig, device: str) -> None:
@@ -46,23 +75,60 @@ def _apply(capture: cv2.VideoCapture, config: CameraConfig, device: str) -> None
     for _, prop, value in requests:
         if value is not None:
             capture.set(prop, float(value))
-    if config.exposure is not None:
-        # Some cameras take a manual exposure only once they stream.
-        capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, MANUAL_EXPOSURE)
-        for _ in range(SETTLING_FRAMES):
-            capture.grab()
-        capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, MANUAL_EXPOSURE)
-        capture.set(cv2.CAP_PROP_EXPOSURE, config.exposure)
-    if config.gain is not None:
-        capture.set(cv2.CAP_PROP_GAIN, config.gain)
-    checks = (
-        *requests,
-        ("exposure", cv2.CAP_PROP_EXPOSURE, config.exposure),
-        ("gain", cv2.CAP_PROP_GAIN, config.gain),
-    )
-    for name, prop, wanted in checks:
-        if wanted is None:
+    for name, prop, value in requests:
+        if value is not None and not alike(capture.get(prop), value):
+            raise CameraOpenError(
+                f"camera {device}: asked for {name} {value:g}, it gives {capture.get(prop):g}; choose a value it supports"
+            )
+    _set_controls(capture, config, device)
+
+
+def _set_controls(capture: cv2.VideoCapture, config: CameraConfig | CameraSettings, device: str) -> None:
+    """Exposure, gain and white balance to what ``config`` names, the automatics off; read back."""
+    wanted = {name: getattr(config, name) for name in CONTROLS}
+    for name, value in wanted.items():
+        automatic = CONTROLS[name].automatic
+        if value is not None and automatic is not None:
+            capture.set(automatic.prop, automatic.off)
+    if any(value is not None for value in wanted.values()):
+        # Some cameras take manual values only once they stream.
+        _grab(capture)
+    for name, value in wanted.items():
+        control = CONTROLS[name]
+        if value is None:
             continue
-        actual = capture.get(prop)
-        if abs(actual - wanted) > TOLERANCE * max(1.0, abs(wanted)):
-            raise CameraOpenError(f"camera {device}: asked for {name} {wanted:g}, it gives {actual:g}; choose a value it supports")
+        if control.automatic is not None:
+            capture.set(control.automatic.prop, control.automatic.off)
+        capture.set(control.prop, value / control.unit)
+        actual = capture.get(control.prop)
+        if not alike(actual * control.unit, value):
+            has = f"it gives {actual * control.unit:g}" if actual != ABSENT else "it has no such control"
+            raise CameraOpenError(f"camera {device}: asked for {name} {value:g}, {has}; choose a value it supports")
+        if control.automatic is not None and capture.get(control.automatic.prop) not in (control.automatic.off, ABSENT):
+            raise CameraOpenError(
+                f"camera {device}: does not take a manual {name}, its automatic stays on; update its firmware or use another"
+            )
+
+
+def lock_v4l2(capture: cv2.VideoCapture, device: str) -> CameraSettings | None:
+    """Take the values that the automatics have found and hold them; None for a camera without such controls.
+
+    Raises CameraOpenError where it does not obey. For the thread that reads ``capture``.
+    """
+    present = {name: capture.get(control.prop) * control.unit for name, control in CONTROLS.items() if _has(capture, control)}
+    if not present:
+        return None
+    settings = CameraSettings.model_validate(present)
+    _set_controls(capture, settings, device)
+    _grab(capture)  # exposed before
+    return settings
+
+
+def _has(capture: cv2.VideoCapture, control: Control) -> bool:
+    value = capture.get(control.prop)
+    return value != ABSENT and (value > 0 or not control.positive)
+
+
+def _grab(capture: cv2.VideoCapture) -> None:
+    for _ in range(SETTLING_FRAMES):
+        capture.grab()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,17 @@ import numpy as np
 import pytest
 
 from edge.cameras.base import Camera
+from edge.cameras.camera_settings import CameraSettings
+from edge.cameras.csi import csi_pipeline
 from edge.cameras.image_folder import ImageFolderCamera
 from edge.cameras.live_capture import LiveCamera
-from edge.cameras.open_camera import open_camera
+from edge.cameras.open_camera import open_calibrated_camera, open_camera
+from edge.cameras.shared_frames import SharedFrames
+from edge.cameras.v4l2 import lock_v4l2
 from edge.cameras.video import VideoFileCamera
 from edge.clock import SystemClock
 from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError, EndOfStream, FrameError
+from edge.frame_server import FrameServer, SharedCamera
 from edge.station_config import CameraConfig
 from tests.tiny_bundle import part_image
 
@@ -47,7 +53,43 @@ def live_camera(tmp_path: Path) -> Camera:
     return LiveCamera("live", cv2.VideoCapture(str(write_video(tmp_path / "video.avi"))), CLOCK)
 
 
-CAMERAS = {"folder": folder_camera, "video": video_camera, "live": live_camera}
+class ServedFrames(SharedFrames):
+    """What a live inspection shares, together with that inspection: its pictures end as it ends."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        path = tmp_path / "frames.sock"
+        self._server = FrameServer(path, CLOCK)
+        self._inspected = SharedCamera(live_camera(tmp_path), self._server, SETTINGS)
+        super().__init__(path, CLOCK)
+        self._one_came = threading.Event()
+        self._inspecting = threading.Thread(target=self._inspect)
+        self._inspecting.start()
+
+    def _inspect(self) -> None:
+        with contextlib.suppress(CameraLostError), self._inspected:
+            while True:
+                self._inspected.read(5000)
+        self._one_came.wait(5)
+        self._server.close()
+
+    def _read_impl(self, timeout_ms: int) -> tuple[object, int, str]:
+        read = super()._read_impl(timeout_ms)
+        self._one_came.set()
+        return read
+
+    def _lock_exposure_impl(self) -> CameraSettings | None:
+        settings = super()._lock_exposure_impl()
+        self._one_came.set()
+        return settings
+
+    def _close_impl(self) -> None:
+        super()._close_impl()
+        self._one_came.set()
+        self._inspecting.join()
+
+
+CAMERAS = {"folder": folder_camera, "video": video_camera, "live": live_camera, "shared": ServedFrames}
+SETTINGS = CameraSettings(exposure_us=8000, gain=3)
 
 
 @pytest.fixture(params=CAMERAS)
@@ -79,6 +121,18 @@ def test_it_ends_by_saying_so_and_keeps_saying_so(camera: Camera) -> None:
         assert camera.live or seen == FRAMES
         with pytest.raises(end.type):
             camera.read(100)
+
+
+def test_what_the_exposure_is_locked_to_is_told_or_none(camera: Camera) -> None:
+    with camera:
+        try:
+            settings = camera.lock_exposure()
+        except CameraLostError:  # a recording that stands for a live camera may be over
+            assert camera.live
+        else:
+            assert settings == (SETTINGS if isinstance(camera, ServedFrames) else None)
+    with pytest.raises(CameraLostError, match="is closed"):
+        camera.lock_exposure()
 
 
 def test_a_closed_camera_is_lost_and_may_be_closed_again(camera: Camera) -> None:
@@ -115,6 +169,140 @@ class ScriptedCapture:
 def scripted() -> tuple[ScriptedCapture, LiveCamera]:
     capture = ScriptedCapture()
     return capture, LiveCamera("scripted", capture, CLOCK)
+
+
+def locked(lock: Callable[[], CameraSettings | None]) -> tuple[ScriptedCapture, LiveCamera]:
+    capture = ScriptedCapture()
+    return capture, LiveCamera("scripted", capture, CLOCK, lock)
+
+
+def test_the_exposure_is_locked_between_two_frames_by_the_thread_that_reads() -> None:
+    threads: list[str] = []
+
+    def lock() -> CameraSettings:
+        threads.append(threading.current_thread().name)
+        return SETTINGS
+
+    capture, camera = locked(lock)
+    capture.give((True, np.full((4, 4, 3), 1, np.uint8)))
+    camera._changed.acquire()
+    camera._changed.wait_for(lambda: camera._newest is not None, 5)
+    camera._changed.release()
+    later = threading.Timer(0.05, lambda: capture.give((True, np.full((4, 4, 3), 2, np.uint8))))
+    later.start()
+    assert camera.lock_exposure() == SETTINGS
+    assert threads == ["camera scripted"]
+    with pytest.raises(CameraTimeoutError):
+        camera.read(1)  # both frames were exposed before
+    capture.give((True, np.full((4, 4, 3), 3, np.uint8)))
+    assert camera.read(5000).image[0, 0, 0] == 3
+    capture.give((False, None))
+    camera.close()
+
+
+@pytest.mark.parametrize(
+    ("thrown", "expected"), [(CameraOpenError("stays automatic"), CameraOpenError), (RuntimeError("ioctl failed"), CameraLostError)]
+)
+def test_a_camera_that_is_not_locked_says_why(thrown: Exception, expected: type[Exception]) -> None:
+    def lock() -> None:
+        raise thrown
+
+    capture, camera = locked(lock)
+    threading.Timer(0.05, lambda: capture.give((True, np.zeros((4, 4, 3), np.uint8)))).start()
+    with pytest.raises(expected, match=str(thrown)):
+        camera.lock_exposure()
+    capture.give((False, None))
+    camera.close()
+    with pytest.raises(CameraLostError):
+        camera.lock_exposure()
+
+
+def test_a_camera_lost_or_stalled_while_it_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    capture, camera = locked(lambda: SETTINGS)
+    monkeypatch.setattr(LiveCamera, "LOCK_SECONDS", 0.02)
+    with pytest.raises(CameraTimeoutError, match="not locked within"):
+        camera.lock_exposure()
+    monkeypatch.setattr(LiveCamera, "LOCK_SECONDS", 10)
+    threading.Timer(0.05, lambda: capture.give((False, None))).start()
+    with pytest.raises(CameraLostError):
+        camera.lock_exposure()
+
+
+class V4l2Controls:
+    """Stands for the controls of a camera; what cv2 answers for an absent one is −1, as the kernel's vivid has shown."""
+
+    def __init__(self, values: dict[int, float], deaf: tuple[int, ...] = ()) -> None:
+        self.values, self.deaf = values, deaf
+
+    def get(self, prop: int) -> float:
+        return self.values.get(prop, -1.0)
+
+    def set(self, prop: int, value: float) -> bool:
+        if prop not in self.values or prop in self.deaf:
+            return False
+        self.values[prop] = value
+        return True
+
+    def grab(self) -> bool:
+        return True
+
+
+def usb_controls() -> dict[int, float]:
+    return {
+        cv2.CAP_PROP_AUTO_EXPOSURE: 3.0, cv2.CAP_PROP_EXPOSURE: 157.0, cv2.CAP_PROP_GAIN: 0.0,
+        cv2.CAP_PROP_AUTO_WB: 1.0, cv2.CAP_PROP_WB_TEMPERATURE: 4600.0,
+    }  # fmt: skip
+
+
+def test_a_v4l2_camera_is_held_where_its_automatics_are() -> None:
+    controls = V4l2Controls(usb_controls())
+    assert lock_v4l2(controls, "/dev/video0") == CameraSettings(exposure_us=15700, gain=0, white_balance_k=4600)  # type: ignore[arg-type]
+    assert controls.values[cv2.CAP_PROP_AUTO_EXPOSURE] == 1.0
+    assert controls.values[cv2.CAP_PROP_AUTO_WB] == 0.0
+    assert lock_v4l2(V4l2Controls({}), "/dev/video0") is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("deaf", [cv2.CAP_PROP_AUTO_EXPOSURE, cv2.CAP_PROP_AUTO_WB])
+def test_a_v4l2_camera_whose_automatic_stays_on_is_refused(deaf: int) -> None:
+    with pytest.raises(CameraOpenError, match="its automatic stays on"):
+        lock_v4l2(V4l2Controls(usb_controls(), (deaf,)), "/dev/video0")  # type: ignore[arg-type]
+
+
+def test_the_csi_pipeline_carries_the_settings() -> None:
+    pipeline = csi_pipeline(0, CameraConfig(exposure_us=8000, gain=2.5))
+    for word in ("aelock=true", "awblock=true", 'exposuretimerange="8000000 8000000"', 'gainrange="2.5 2.5"'):
+        assert word in pipeline
+
+
+@pytest.mark.parametrize(
+    ("actual", "message"),
+    [
+        (None, "does not hold or tell its exposure"),
+        (CameraSettings(exposure_us=9000, gain=3), "now it has exposure_us 9000, gain 3"),
+        (CameraSettings(exposure_us=8000), "calibrate again"),
+    ],
+)
+def test_a_camera_with_other_settings_than_the_calibrated_ones_is_refused(
+    actual: CameraSettings | None, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(expected: CameraSettings | None) -> Camera:
+        capture, camera = locked(lambda: actual)
+        monkeypatch.setattr("edge.cameras.open_camera.open_camera", lambda config, clock, shared: camera)
+        threading.Timer(0.05, lambda: capture.give((True, np.zeros((4, 4, 3), np.uint8)), (False, None))).start()
+        return open_calibrated_camera(CameraConfig(), CLOCK, expected)
+
+    with pytest.raises(CameraOpenError, match=message):
+        opened(SETTINGS)
+    opened(None).close()
+    opened(actual).close()
+
+
+def test_the_station_goes_before_the_calibration_and_files_have_no_exposure(tmp_path: Path) -> None:
+    config = CameraConfig(gain=5).with_settings(SETTINGS)
+    assert (config.exposure_us, config.gain, config.white_balance_k) == (8000, 5, None)
+    folder_camera(tmp_path)
+    with open_calibrated_camera(CameraConfig(source=f"file://{tmp_path / 'frames'}"), CLOCK, SETTINGS) as camera:
+        assert camera.read(100).image.shape == (96, 96, 3)
 
 
 def test_a_slow_reader_gets_the_newest_frame() -> None:
@@ -175,6 +363,7 @@ def test_a_broken_file_is_one_bad_frame_not_the_end(tmp_path: Path) -> None:
         ("rtsp://camera", "unknown kind `rtsp`"),
         ("file:///nowhere", "does not exist; expected 0, /dev/video2"),
         ("nowhere.mp4", "does not exist"),
+        ("inspect", "reads no shared pictures"),
     ],
 )
 def test_a_camera_that_does_not_open_says_why(source: str, message: str) -> None:

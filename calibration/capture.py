@@ -1,0 +1,52 @@
+"""Pictures for a calibration that brings none: from a camera, or from a recording of good parts."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from edge.capture_run import open_for_capture, take_pictures
+from edge.capture_session import CaptureSession
+from edge.capture_status import CaptureStatus, summary
+from edge.capture_trigger import IntervalTrigger
+from edge.clock import SystemClock
+from edge.errors import ConfigError
+from edge.frame_sharing import SOCKET
+from edge.station_config import StationConfig
+from edge.station_view import view_of
+from edge.stop_signals import StopSignals
+
+CAPTURES = "captures"
+
+
+def normal_images_folder(options: argparse.Namespace, station: StationConfig, state: Path, console: Console) -> Path:
+    """``options.normal_dir``, or a new session in ``state``/captures where that is a recording or ``options.camera`` is given.
+
+    Raises ConfigError where neither or both are named, and KeyboardInterrupt where the capture was stopped: what it took stays.
+    """
+    given: Path | None = options.normal_dir
+    if (given is None) == (options.camera is None):
+        raise ConfigError("expected a folder or recording of good parts, or --camera; give one of them")
+    if given is not None and not given.is_file():
+        return given
+    source = str(options.camera if given is None else f"file://{given}")
+    config = station.camera.model_copy(update={"source": source})
+    clock = SystemClock()
+    with StopSignals() as signals:
+        camera, settings = open_for_capture(config, clock, state / SOCKET, not options.no_lock, signals.stop)
+        with (
+            camera,
+            CaptureSession(
+                state / CAPTURES, None, camera.name, view_of(station), settings, clock, same_below=options.same_below
+            ) as session,
+            CaptureStatus(console, options.frames) as status,
+        ):
+            trigger = IntervalTrigger(options.every, clock)
+            take_pictures(session, camera, trigger, signals.stop, options.frames, config.read_timeout_ms, status.show)
+        for line in summary(session):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if signals.stop.is_set():
+            raise KeyboardInterrupt
+    return session.folder

@@ -1,0 +1,68 @@
+"""What a capture tells: one live line while it runs, one or two when it is over."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from edge.capture_gates import Skip
+from edge.capture_session import CaptureSession
+from edge.image_file import CONTACT_SHEET
+
+REMEDIES = {
+    Skip.NO_FRAME: "check the camera's trigger and cable",
+    Skip.UNUSABLE: "check the camera's pixel format or the files",
+    Skip.DARK: "more light, or a longer exposure_us in the station file",
+    Skip.BRIGHT: "less light, or a shorter exposure_us in the station file",
+    Skip.SATURATED: "less light, or a shorter exposure_us in the station file",
+    Skip.SAME_PART: "put the next part there; for parts that look alike lower --same-below",
+    Skip.BLURRED: "focus the lens, or a shorter exposure_us for moving parts",
+}
+
+
+class CaptureStatus:
+    """Shows the newest frame's fate and the counts on ``console``; between start and end nothing where that is not a terminal."""
+
+    def __init__(self, console: Console, frames: int | None) -> None:
+        self._live = Live(console=console, refresh_per_second=5, transient=True) if console.is_terminal else None
+        self._of = "" if frames is None else f" of {frames}"
+        self._before: int | None = None
+
+    def show(self, session: CaptureSession, skip: Skip | None) -> None:
+        """Take the fate of the newest frame; None where it was kept."""
+        if self._before is None:
+            self._before = session.kept - (skip is None)
+        if self._live is not None:
+            fate = ("kept", "bold green") if skip is None else (skip.value, "bold yellow")
+            line = Text.assemble((f"{session.kept - self._before}{self._of} pictures", "bold"), "   ", fate)
+            line.append(f"   {in_words(session)}   Ctrl-C ends", "dim")
+            self._live.update(line)
+
+    def __enter__(self) -> CaptureStatus:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+
+def in_words(session: CaptureSession) -> str:
+    """The skipped, by reason."""
+    counts = ", ".join(f"{count} {skip.value}" for skip, count in session.skipped.most_common())
+    return f"skipped: {counts}" if counts else "none skipped"
+
+
+def summary(session: CaptureSession) -> list[str]:
+    """Lines for the end."""
+    lines = [f"{session.kept} pictures in {session.folder}, {in_words(session)}"]
+    if session.kept:
+        lines.append(f"look at {session.folder / CONTACT_SHEET}, remove what is no good part")
+    if session.skipped.total() > session.kept:
+        worst, count = session.skipped.most_common(1)[0]
+        lines.append(f"{count} frames were skipped as {worst.value}: {REMEDIES[worst]}")
+    return lines
