@@ -30,7 +30,6 @@ def test_another_machine_gets_what_it_needs_to_inspect() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    "command",
     [
         "calibrate",
         "edge-bench",
