@@ -214,8 +214,7 @@ class _Run:
         return read_features(self._engine, self._view, images, parts, self._step("C", len(images)))
 
     def _terms(self, tensors: CalibrationTensors, images: ImageList, what: str) -> tuple[NDArray[np.float64], list[Scores]]:
-        total = len(images) * len(tensors["group_weight"])
-        return read_terms(self._engine, self._view, tensors, images, self._step(what, total))
+        return read_terms(self._engine, self._view, tensors, images, self._step(what, len(images)))
 
     def _scores(self, tensors: CalibrationTensors, images: ImageList, what: str) -> list[Scores]:
         self._engine.bind(tensors)

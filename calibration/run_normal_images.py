@@ -78,14 +78,16 @@ def read_features(engine: Engine, view: StationView, images: ImageList, parts: l
 def read_terms(
     engine: Engine, view: StationView, tensors: CalibrationTensors, images: ImageList, progress: Progress
 ) -> tuple[NDArray[np.float64], list[Scores]]:
-    """(terms [n, G+1] by ``tensors``: L1 of each group, not weighted, then L2; the last scores of each). Binds the engine."""
-    groups = len(tensors["group_weight"])
-    terms, scores = np.empty((len(images), groups + 1)), []
-    for group in range(groups):
-        engine.bind(tensors.with_group_weights([float(group == other) for other in range(groups)]))
-        scores = score_images(engine, view, images, progress)
-        terms[:, group] = [one.feature_score for one in scores]
-    terms[:, groups] = [one.reconstruction_score for one in scores]
+    """(terms [n, G+1] by ``tensors``: L1 of each group, not weighted, then L2; the scores of each). Binds the engine.
+
+    Raises ImageError where one is not finite.
+    """
+    engine.bind(tensors)
+    terms, scores = np.empty((len(images), len(tensors["group_weight"]) + 1)), []
+    for index, (path, _) in enumerate(images):
+        terms[index], one = engine.read_terms(_prepared(view, path))
+        scores.append(_finite(one, path))
+        progress()
     return terms, scores
 
 
@@ -93,11 +95,14 @@ def score_images(engine: Engine, view: StationView, images: ImageList, progress:
     """Scores of each image under the bound calibration; raises ImageError where one is not finite."""
     scores = []
     for path, _ in images:
-        one = engine.infer(_prepared(view, path)).scores
-        if not one.finite():
-            raise ImageError(f"{path}: the engine gave a score that is not finite; remove the image, or rebuild the engine")
-        scores.append(one)
+        scores.append(_finite(engine.infer(_prepared(view, path)).scores, path))
         progress()
+    return scores
+
+
+def _finite(scores: Scores, path: Path) -> Scores:
+    if not scores.finite():
+        raise ImageError(f"{path}: the engine gave a score that is not finite; remove the image, or rebuild the engine")
     return scores
 
 
