@@ -52,4 +52,3 @@ def start_calibration(
     group_weights, feature_weight, reconstruction_weight = weigh_terms(scores, reliability, rule)
     weighted = tensors.with_group_weights(group_weights).with_weights(*(by_hand or (feature_weight, reconstruction_weight)))
     return StartCalibration(weighted, reliability)
-
