@@ -67,6 +67,11 @@ class Checked:
         }
 
     @property
+    def defective(self) -> list[CheckedImage]:
+        """All but those in a folder of good parts."""
+        return [image for image in self.images if image.group != GOOD]
+
+    @property
     def wrong(self) -> list[CheckedImage]:
         """The missed first, the lowest score first; then the good ones rejected, the highest score first."""
         return sorted(

@@ -89,7 +89,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             steps = progress.steps("pictures", len(to_show(derived, dropped)))
             pictures = gallery(engine, view, derived, dropped, checked, steps)
         title = f"{bundle.manifest.model_id} {options.precision} · {options.normal_dir}"
-        histogram = histogram_png(derived, title, [image.scores for image in checked.images] if checked else [])
+        histogram = histogram_png(derived, title, [image.scores for image in checked.defective] if checked else [])
         content = slot_content(
             bundle, engine, options.precision, view, survey, jobs, derived, dropped, checked, options.operator
         )  # fmt: skip

@@ -214,7 +214,8 @@ class _Run:
 
     def _center(self, features: CenterFeatures, parts: set[int]) -> CalibrationTensors:
         mask = self._view.ignore_mask
-        tensors = center_from_moments(*features.of(parts), self._view.shape, mask).with_ignore_mask(mask)
+        moments, rows = features.moments_of(parts), features.rows_of(parts)
+        tensors = center_from_moments(moments, features.sample, self._view.shape, mask, rows=rows).with_ignore_mask(mask)
         tensors = tensors.replace(brightness_range=brightness_range(features.brightness_of(parts)))
         if self._jobs.center_from == "blend":
             return blend_center(self._start, tensors, self._wishes.blend, self._view.shape, mask)

@@ -31,7 +31,8 @@ MAXIMUM_SAMPLE = 150
 class CenterFeatures:
     """Of images in parts, each twice: as it is, and with a usual change of place and focus.
 
-    moments[p]: of Z of all images of part p. sample: Z of the first 150, of the parts ``sample_parts`` [n].
+    moments[p]: of Z of all images of part p. sample: Z of the first 150, of the parts ``sample_parts`` [n]; of the groups with
+    the norm "nearest" alone, empty for the others, whose moments say all.
     brightness [N]: mean grey (0…1) of every image as it is, of the parts ``parts`` [N].
     """
 
@@ -41,11 +42,13 @@ class CenterFeatures:
     brightness: Array
     parts: NDArray[np.intp]
 
-    def of(self, parts: set[int]) -> tuple[list[GroupMoments], Features]:
-        """What ``center_from_moments`` needs of these parts, together."""
-        kept = np.isin(self.sample_parts, sorted(parts))
-        sample = self.sample if kept.all() else [group[kept] for group in self.sample]
-        return add_moments([self.moments[part] for part in sorted(parts)]), sample
+    def moments_of(self, parts: set[int]) -> list[GroupMoments]:
+        """Of all images of these parts together."""
+        return add_moments([self.moments[part] for part in sorted(parts)])
+
+    def rows_of(self, parts: set[int]) -> NDArray[np.intp]:
+        """Which of the sample are of these parts."""
+        return np.flatnonzero(np.isin(self.sample_parts, sorted(parts)))
 
     def brightness_of(self, parts: set[int]) -> Array:
         """Mean grey of the images of these parts."""
@@ -56,7 +59,10 @@ def read_features(engine: Engine, view: StationView, images: ImageList, parts: l
     """Z of every image; memory does not grow with their number. parts: of each image. In an order that says nothing, as by hash."""
     kept = 2 * min(len(images), MAXIMUM_SAMPLE)
     brightness = np.empty(len(images), np.float32)
-    sample = [np.empty((kept, group.channels, *view.shape.group_grid(group)), np.float16) for group in view.shape.groups]
+    sample = [
+        np.empty((kept if group.norm == "nearest" else 0, group.channels, *view.shape.group_grid(group)), np.float16)
+        for group in view.shape.groups
+    ]
     sums = [MomentSums(view.shape) for _ in range(max(parts) + 1)]
     for index, (path, _) in enumerate(images):
         image = _prepared(view, path)
@@ -69,7 +75,8 @@ def read_features(engine: Engine, view: StationView, images: ImageList, parts: l
             sums[parts[index]].add(groups)
             if row < kept:
                 for whole, one in zip(sample, groups, strict=True):
-                    whole[row] = one
+                    if len(whole):
+                        whole[row] = one
         progress()
     of_image = np.array(parts)
     return CenterFeatures([one.moments() for one in sums], sample, np.repeat(of_image, 2)[:kept], brightness, of_image)

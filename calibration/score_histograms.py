@@ -14,7 +14,7 @@ TITLES = {"feature_score": "L1 · feature", "reconstruction_score": "L2 · recon
 
 
 def histogram_png(derived: Derived, title: str, checked: Sequence[Scores] = ()) -> bytes:
-    """A PNG of 1500×500 pixels. checked: of the images given to --check; those that are not finite are left out."""
+    """A PNG of 1500×500 pixels. checked: of defective parts given to --check; those that are not finite are left out."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -30,7 +30,13 @@ def histogram_png(derived: Derived, title: str, checked: Sequence[Scores] = ()) 
             end = max(float(bins[-1]), derived.threshold if name == "score" else 0.0)
             end += 0.5 * (end - float(bins[0]))
             wider = np.linspace(float(bins[0]), end, int(1.5 * count) + 1)
-            axis.hist(np.clip(others, wider[0], end), wider.tolist(), color="#8a6d4c", alpha=0.6, label="checked images")
+            axis.hist(
+                np.clip(others, wider[0], end),
+                wider.tolist(),
+                color="#8a6d4c",
+                alpha=0.6,
+                label="defective, checked (last bar: all above)",
+            )
         axis.set_xlabel(label)
         axis.set_ylabel("images")
         if name == "score":
@@ -40,7 +46,8 @@ def histogram_png(derived: Derived, title: str, checked: Sequence[Scores] = ()) 
         if name == "score" or len(others):
             axis.legend()
     promise = derived.promise
-    title = title.replace("$", r"\$")  # a folder's name is no mathematics
+    title = title.encode("utf-8", "backslashreplace").decode()  # a folder's name need not be UTF-8
+    title = title.replace("$", r"\$")  # and is no mathematics
     figure.suptitle(
         f"{title}\nat most {promise.false_reject_rate:.2%} of good parts rejected, {promise.confidence:.0%} confidence, "
         f"from {promise.images} images{'' if promise.kind == 'exact' else f' ({promise.kind})'}"

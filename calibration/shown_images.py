@@ -26,6 +26,8 @@ MOST = 40
 """Suspects, dropped ones and wrong verdicts that are shown; a folder of another part would make the page too long to look at."""
 USUAL_SHARE = 0.95
 """Of the positions of the most unusual images that stay without heat."""
+HIGHEST_START = 0.8
+"""Of the threshold: the heat begins no higher, so that there is a scale where all of a picture is unusual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def gallery(
     unusual = _unusual(derived)
     usual = [maps[image.sha256] for image in unusual if image.sha256 in maps]
     low = float(np.quantile(np.stack(usual), USUAL_SHARE)) if usual else 0.0
-    low = min(low, 0.5 * derived.threshold) if derived.threshold > 0 else low
+    low = min(low, HIGHEST_START * derived.threshold)
 
     def shown(path: Path, caption: str, reasons: tuple[str, ...], anomaly_map: Array | None) -> Shown:
         picture = b""
