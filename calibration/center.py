@@ -174,9 +174,7 @@ def _rows(features: NDArray[np.float16], images: NDArray[np.intp], judged: NDArr
         yield np.ascontiguousarray(block.transpose(0, 2, 1)).reshape(-1, features.shape[1]).astype(np.float32)
 
 
-def _sample(
-    features: NDArray[np.float16], images: NDArray[np.intp], judged: NDArray[np.bool_], count: int, seed: int
-) -> Array:
+def _sample(features: NDArray[np.float16], images: NDArray[np.intp], judged: NDArray[np.bool_], count: int, seed: int) -> Array:
     """``count`` judged positions of ``images``, chosen at random by ``seed``; all of them where there are no more."""
     random = np.random.default_rng(seed)
     positions = np.argwhere(judged)
