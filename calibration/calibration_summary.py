@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from calibration.before_after import BeforeAfter
 from calibration.derive import Derived
 from calibration.normal_images import Jobs
 from edge.calibration_slot import Promise
@@ -27,7 +28,15 @@ def promise_words(promise: Promise) -> str:
     return words + KINDS[promise.kind]
 
 
-def print_summary(console: Console, groups: list[FeatureGroup], jobs: Jobs, derived: Derived, survey: Survey, dropped: int) -> None:
+def print_summary(
+    console: Console,
+    groups: list[FeatureGroup],
+    jobs: Jobs,
+    derived: Derived,
+    survey: Survey,
+    dropped: int,
+    before_after: BeforeAfter | str,
+) -> None:
     """What was derived from what, what it promises, and what a person should look at."""
     table = Table(show_header=False, box=None)
     table.add_row("C", f"{jobs.center_source} ({', '.join(f'{group.channels} channels {group.norm}' for group in groups)})")
@@ -45,6 +54,8 @@ def print_summary(console: Console, groups: list[FeatureGroup], jobs: Jobs, deri
         )
         table.add_row("passed over", ", ".join(f"{count} {what}" for count, what in kinds))
     console.print(table, highlight=False)
+    if isinstance(before_after, BeforeAfter):
+        console.print(f"before and after: {before_after.describe()}", markup=False, highlight=False, soft_wrap=True)
     for line in _warnings(derived):
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
@@ -58,15 +69,20 @@ def _folds(jobs: Jobs) -> str:
     return ", each left out by itself" if single else f", in {jobs.folds.count} folds"
 
 
-def _warnings(derived: Derived) -> list[str]:
-    """Sessions first, then suspects."""
-    lines = [
+def session_lines(derived: Derived) -> list[str]:
+    """One for each session that is shifted."""
+    return [
         f"session {one.session or '(none)'}: {one.above_others} of {one.images} images lie above the threshold "
         f"that the other sessions would set (chance {one.chance:.1g}); the promise covers such days only as far as they are "
         "among the images as often as in use"
         for one in derived.sessions
         if one.shifted
     ]
+
+
+def _warnings(derived: Derived) -> list[str]:
+    """Sessions first, then suspects."""
+    lines = session_lines(derived)
     suspects = derived.suspects
     lines += [f"suspect {image.path}: {'; '.join(image.suspect)}" for image in suspects[:MOST_LINES]]
     if len(suspects) > MOST_LINES:

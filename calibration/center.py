@@ -20,8 +20,8 @@ SHRINKAGE = 0.3
 """Share of the covariance pooled over all positions that is mixed into each position's own: few images cannot fill a matrix."""
 RIDGE = 0.01
 """Of the mean variance, added to the diagonal: a channel that hardly varies must not rule the distance."""
-BLOCK = 8_192
-"""Rows compared with all centres at once: 33 MB at 1024 centres."""
+BLOCK = 4_096
+"""Rows compared with all centres at once: 17 MB at 1024 centres."""
 
 
 def own_grid(feature: Array, shape: GraphShape) -> list[Array]:
@@ -49,9 +49,11 @@ def center_from_moments(
     ignore_mask: Array | None = None,
     center: Array | None = None,
     seed: int = 0,
+    rows: NDArray[np.intp] | None = None,
 ) -> CalibrationTensors:
     """The norm's tensors: means and covariances from the ``moments`` of all images, centres from a ``sample`` of them.
 
+    rows: which of the sample; all by default. A group without the norm "nearest" needs none.
     ignore_mask [map_height, map_width]: positions that are not judged set nothing. center [D, h, w]: the C of the l2, l1 and
     mahalanobis norms where training kept one (the moving average, for instance), instead of the mean of the images.
     Each group is scaled by one number, the root mean square length of its centred features, so that within a group the metric
@@ -71,7 +73,7 @@ def center_from_moments(
         mean[part] = np.repeat(np.repeat(own, group.stride, axis=1), group.stride, axis=2)
         scale[part] = size
         if group.norm == "nearest":
-            chosen = cover(sample[index], own[:, 0, 0], size, judged, shape.centers, seed)
+            chosen = cover(sample[index], own[:, 0, 0], size, judged, shape.centers, seed, rows)
             statistics[centers_name(index)] = chosen[np.arange(shape.centers) % len(chosen)]
         if group.norm == "mahalanobis":
             statistics[whitening_name(index)] = whitening(moments[index].covariance(own) * size**2)
@@ -79,21 +81,30 @@ def center_from_moments(
 
 
 def cover(
-    features: NDArray[np.float16], mean: NDArray[np.floating[Any]], scale: float, judged: NDArray[np.bool_], count: int, seed: int
+    features: NDArray[np.float16],
+    mean: NDArray[np.floating[Any]],
+    scale: float,
+    judged: NDArray[np.bool_],
+    count: int,
+    seed: int,
+    images: NDArray[np.intp] | None = None,
 ) -> Array:
     """``count`` centres that cover every judged position of ``features`` (N×d×h×w), in the scale of z.
+
+    images: which of the N; all by default. They are not copied.
 
     A greedy cover keeps rare normal texture that averaging (k-means) would lose. One over millions of rows takes too long, so half
     of the centres cover a random sample, and the other half the positions that these leave farthest, over all images.
     """
-    rows = _sample(features, judged, MAXIMUM_CANDIDATES, seed)
-    total = len(features) * int(judged.sum())
+    images = np.arange(len(features)) if images is None else images
+    rows = _sample(features, images, judged, MAXIMUM_CANDIDATES, seed)
+    total = len(images) * int(judged.sum())
     if total <= MAXIMUM_CANDIDATES:
         return k_center(((rows - mean) * scale).astype(np.float32), count, seed)
     first = k_center(((rows - mean) * scale).astype(np.float32), count // 2, seed)
     square = np.einsum("kd,kd->k", first, first)
     blocks, distances = [], []
-    for block in _rows(features, judged):
+    for block in _rows(features, images, judged):
         z = ((block - mean) * scale).astype(np.float32)
         distance = _nearest(z, first, square) + np.einsum("nd,nd->n", z, z)
         keep = np.argsort(-distance, kind="stable")[:MAXIMUM_CANDIDATES]
@@ -155,22 +166,22 @@ def judged_cells(shape: GraphShape, group: FeatureGroup, ignore_mask: Array | No
     return np.asarray(judged)
 
 
-def _rows(features: NDArray[np.float16], judged: NDArray[np.bool_]) -> Iterator[Array]:
-    """All judged positions as rows of d, float32, in blocks of some images."""
+def _rows(features: NDArray[np.float16], images: NDArray[np.intp], judged: NDArray[np.bool_]) -> Iterator[Array]:
+    """All judged positions of ``images`` as rows of d, float32, in blocks of some images."""
     step = max(1, BLOCK // int(judged.sum()))
-    for start in range(0, len(features), step):
-        block = features[start : start + step][:, :, judged]
+    for start in range(0, len(images), step):
+        block = features[images[start : start + step]][:, :, judged]
         yield np.ascontiguousarray(block.transpose(0, 2, 1)).reshape(-1, features.shape[1]).astype(np.float32)
 
 
-def _sample(features: NDArray[np.float16], judged: NDArray[np.bool_], count: int, seed: int) -> Array:
-    """``count`` judged positions of all, chosen at random by ``seed``; all of them where there are no more."""
+def _sample(features: NDArray[np.float16], images: NDArray[np.intp], judged: NDArray[np.bool_], count: int, seed: int) -> Array:
+    """``count`` judged positions of ``images``, chosen at random by ``seed``; all of them where there are no more."""
     random = np.random.default_rng(seed)
     positions = np.argwhere(judged)
-    total = len(features) * len(positions)
+    total = len(images) * len(positions)
     picked = np.arange(total) if total <= count else np.sort(random.choice(total, count, replace=False))
     image, place = picked // len(positions), positions[picked % len(positions)]
-    rows: Array = features[image, :, place[:, 0], place[:, 1]].astype(np.float32)
+    rows: Array = features[images[image], :, place[:, 0], place[:, 1]].astype(np.float32)
     return rows
 
 

@@ -6,20 +6,26 @@ import argparse
 import getpass
 import itertools
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from calibration.advise_cli import main as advise_main
+from calibration.before_after import compare_with_active
 from calibration.calibration_summary import print_summary
 from calibration.capture import normal_images_folder
+from calibration.check_images import Checked, check_images, check_table, survey_check
 from calibration.derive import DEFAULT_BLEND, Derived, Wishes, derive
+from calibration.image_result import ImageResult
 from calibration.normal_images import CenterChoice, Jobs, assign_jobs
 from calibration.other_product import LOOKED_AT, require_same_product
-from calibration.report import histogram_png
+from calibration.report import REPORT, Findings, render_report
+from calibration.score_histograms import histogram_png
 from calibration.session_folders import survey_sessions
+from calibration.shown_images import gallery, to_show
+from calibration.slot_content import slot_content
 from calibration.threshold import DEFAULT_CONFIDENCE, require_supported
 from edge.bundle import Bundle, ReferenceImage, open_bundle
 from edge.calibration_slot import CalibrationSlot, SlotStore
@@ -37,7 +43,7 @@ from edge.locations import bundle_path, state_path, station_path
 from edge.station_config import load_station
 from edge.station_view import StationView, station_view
 
-REPORT = "histogram.png"
+HISTOGRAM = "histogram.png"
 EPILOG = "calibrate advise verdicts.jsonl says whether calibrating again would help; a folder of that name is ./advise."
 FRAMES = 200
 REFERENCES = 2
@@ -71,24 +77,45 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             progress = _Bars(bars)
             survey = survey_sessions(normal_dir, options.max_bad_share, lambda done, total: progress("reading", done, total))
             for line in survey.skipped:
-                console.print(f"skipped {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+                _warn(console, f"skipped {line}")
+            to_check = _survey_check(options.check, progress)
             bundle.self_test(engine, options.precision)
             console.print(f"{options.precision} on {engine.runtime}", markup=False, highlight=False, soft_wrap=True)
             jobs, derived = _derive(bundle, engine, view, survey, center, wishes, progress)
-            dropped: dict[str, str] = {}
+            dropped: list[ImageResult] = []
             if options.drop_suspects and derived.suspects:
-                dropped = {image.sha256: "; ".join(image.suspect) for image in derived.suspects}
-                for image in derived.suspects:
-                    line = f"dropped {image.path}: {'; '.join(image.suspect)}"
-                    console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-                jobs, derived = _derive(bundle, engine, view, survey.without(set(dropped)), center, wishes, progress)
-        picture = histogram_png(derived, f"{bundle.manifest.model_id} {options.precision} · {normal_dir}")
-        print_summary(console, view.shape.groups, jobs, derived, survey, len(dropped))
+                dropped = derived.suspects
+                for image in dropped:
+                    _warn(console, f"dropped {image.path}: {'; '.join(image.suspect)}")
+                fewer = survey.without({image.sha256 for image in dropped})
+                jobs, derived = _derive(bundle, engine, view, fewer, center, wishes, progress)
+            before_after = compare_with_active(
+                store, engine, view, options.precision, derived, progress.steps("before", len(derived.judged))
+            )
+            engine.bind(derived.tensors)
+            checked = None
+            if to_check is not None:
+                steps = progress.steps("check", len(to_check.files))
+                checked = check_images(engine, view, to_check, derived.threshold, steps)
+            steps = progress.steps("pictures", len(to_show(derived, dropped)))
+            pictures = gallery(engine, view, derived, dropped, checked, steps)
+        title = f"{bundle.manifest.model_id} {options.precision} · {normal_dir}"
+        histogram = histogram_png(derived, title, [image.scores for image in checked.defective] if checked else [])
+        content = slot_content(
+            bundle, engine, options.precision, view, survey, jobs, derived, dropped, checked,
+            captured_settings(normal_dir), options.operator,
+        )  # fmt: skip
+        serial = None if options.dry_run else store.next_serial()
+        page = render_report(
+            Findings(content, serial, normal_dir, bundle.path, survey, jobs, derived, before_after, checked, pictures, histogram)
+        )
+        print_summary(console, view.shape.groups, jobs, derived, survey, len(dropped), before_after)
+        if checked is not None:
+            _print_check(console, checked, derived)
         if options.dry_run:
-            _write_report(options.report, picture)
+            _write_report(options.report, page, histogram)
             console.print("dry run: no slot was written")
             return None
-        settings = captured_settings(normal_dir)
         references = [
             (
                 view.preprocess(read_image(path).image),
@@ -96,31 +123,9 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             )
             for index, (path, _) in enumerate(jobs.threshold[:REFERENCES])
         ]
-        content = {
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "operator": options.operator,
-            "model_id": bundle.manifest.model_id,
-            "model_sha256": bundle.model_sha256(options.precision),
-            "precision": options.precision,
-            "runtime": engine.runtime,
-            "view": view.view.model_dump(),
-            "frame_size": survey.frame_size,
-            "camera_settings": settings.model_dump() if settings is not None else None,
-            "threshold": derived.threshold,
-            "promise": derived.promise.model_dump(),
-            "center_source": jobs.center_source,
-            "images": {
-                "center": [digest for _, digest in jobs.center],
-                "weights": [digest for _, digest in jobs.weights],
-                "threshold": [digest for _, digest in jobs.threshold],
-            },
-            "passed_over": jobs.passed_over,
-            "dropped": dropped,
-            "baseline": {name: one.model_dump() for name, one in derived.baseline.items()},
-        }
-        slot = store.add(content, derived.tensors, references, {REPORT: picture})
+        slot = store.add(content, derived.tensors, references, {REPORT: page, HISTOGRAM: histogram})
         store.activate(slot, options.operator, f"calibrated from {normal_dir}")
-        _write_report(options.report, picture)
+        _write_report(options.report, page, histogram)
     console.print(f"calibration {slot.record.serial} is active: {slot.path}", highlight=False, soft_wrap=True)
     return slot
 
@@ -137,6 +142,11 @@ class _Bars:
             self._tasks[what] = self._bars.add_task(what)
         self._bars.update(self._tasks[what], completed=done, total=total)
 
+    def steps(self, what: str, total: int) -> Callable[[], None]:
+        """To be called once for each of ``total``."""
+        done = itertools.count(1)
+        return lambda: self(what, next(done), total)
+
 
 def _derive(
     bundle: Bundle, engine: Engine, view: StationView, survey: Survey, center: CenterChoice, wishes: Wishes, progress: _Bars
@@ -145,8 +155,8 @@ def _derive(
     learned = set(bundle.manifest.learned_images)
     jobs = assign_jobs(survey, learned, center, wishes.rule, wishes.rate, wishes.confidence)
     require_supported(len(jobs.threshold), wishes.rate, wishes.confidence, wishes.accept)
-    looked_at, done = min(len(jobs.threshold), LOOKED_AT), itertools.count(1)
-    require_same_product(bundle, engine, view, jobs.threshold, lambda: progress("product", next(done), looked_at))
+    looked_at = min(len(jobs.threshold), LOOKED_AT)
+    require_same_product(bundle, engine, view, jobs.threshold, progress.steps("product", looked_at))
     return jobs, derive(engine, view, bundle.start_calibration(), jobs, bundle.manifest.reliability, progress, wishes)
 
 
@@ -161,9 +171,36 @@ def _wishes(options: argparse.Namespace) -> tuple[CenterChoice, Wishes]:
     return center, Wishes(options.false_reject_rate, options.confidence, options.weights, options.accept, share)
 
 
-def _write_report(path: Path | None, picture: bytes) -> None:
+def _survey_check(folder: Path | None, progress: _Bars) -> Survey | None:
+    """Before anything is derived, so that a wrong folder costs no time."""
+    if folder is None:
+        return None
+    return survey_check(folder, lambda done, total: progress("to check", done, total))
+
+
+def _print_check(console: Console, checked: Checked, derived: Derived) -> None:
+    console.print(check_table(checked), highlight=False)
+    for line in checked.skipped:
+        _warn(console, f"not checked: {line}")
+    calibrated = {image.sha256 for image in derived.images}
+    if both := sum(image.sha256 in calibrated for image in checked.images):
+        _warn(console, f"{both} of the checked images are among the normal ones: one of the two folders is wrong about them")
+
+
+def _warn(console: Console, line: str) -> None:
+    console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def _write_report(path: Path | None, page: bytes, histogram: bytes) -> None:
     if path is not None:
-        write_file(path, picture)
+        write_file(path, histogram if path.suffix.lower() == ".png" else page)
+
+
+def _report(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in (".html", ".png"):
+        raise argparse.ArgumentTypeError(f"expected a file name that ends with .html or .png, got {text!r}")
+    return path
 
 
 def _share(text: str) -> float:
@@ -216,7 +253,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-bad-share", type=_share, default=0.1, help="more unreadable images than this share stop it (default: %(default)s)"
     )
-    parser.add_argument("--report", type=Path, help="also write the histogram to this PNG")
+    parser.add_argument(
+        "--check",
+        type=Path,
+        metavar="DEFECT_DIR",
+        help="judge these images at the threshold and say which are missed; tunes nothing",
+    )
+    parser.add_argument("--report", type=_report, help="also write the report to this file: .html, or .png for the histogram alone")
     parser.add_argument("--operator", default=_user(), help="who calibrates, for the record (default: %(default)s)")
     parser.add_argument("--dry-run", action="store_true", help="derive and print, write no slot")
     return parser

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,7 @@ class Derived:
     """The result; the engine is bound to ``tensors``. scores: of the threshold images, in their order, under these.
 
     images: every image that did a job, by job and hash. sessions: empty where the threshold's images are of one.
+    scored_by: sha256 → the tensors by whose C an image was scored, where these are others because it entered the final C.
     """
 
     tensors: CalibrationTensors
@@ -64,6 +65,12 @@ class Derived:
     baseline: dict[str, Baseline]
     images: list[ImageResult]
     sessions: list[SessionShare]
+    scored_by: Mapping[str, CalibrationTensors]
+
+    @property
+    def judged(self) -> list[ImageResult]:
+        """The images that set the threshold."""
+        return [image for image in self.images if image.job in ("threshold", "all")]
 
     @property
     def suspects(self) -> list[ImageResult]:
@@ -99,7 +106,7 @@ def derive(
     baseline = {name: _baseline(_figure(scores, name)) for name in Scores.__dataclass_fields__}
     for name in ("feature_score", "reconstruction_score", "score"):  # by statistics they did not enter, as of parts to come
         baseline[name] = _baseline(_figure(judged, name))
-    return Derived(tensors, threshold, promise, scores, baseline, with_suspects(images), shares)
+    return Derived(tensors, threshold, promise, scores, baseline, with_suspects(images), shares, run.scored_by)
 
 
 class _Run:
@@ -117,6 +124,7 @@ class _Run:
     ) -> None:
         self._engine, self._view, self._start, self._jobs = engine, view, start, jobs
         self._reliability, self._progress, self._wishes = reliability, progress, wishes
+        self.scored_by: dict[str, CalibrationTensors] = {}
 
     def split(self) -> tuple[CalibrationTensors, list[Scores], list[ImageResult]]:
         """The final tensors, the threshold images' scores under them, and a result for every image."""
@@ -139,17 +147,20 @@ class _Run:
         jobs, rule = self._jobs, self._wishes.rule
         features: CenterFeatures | None = None
         if jobs.own_center:
-            tensors, folds, quality = self._folds_of_centers()
+            tensors, folds, quality, centers = self._folds_of_centers()
         else:
             tensors, features = self._center_and_halves()
             terms, quality = self._terms(tensors, jobs.threshold, "λ1, λ2")
-            folds = self._folds_of_terms(terms)
+            folds, centers = self._folds_of_terms(terms), []
         bundles = joint(list(self._start["group_weight"]), *(float(self._start[name][0]) for name in WEIGHTS[1:]))
         result: CrossFit = cross_fit(folds, self._reliability, rule, bundles)
         if rule == "bundle":
             tensors = self._with_bundles_weights(tensors)
         else:
             tensors = tensors.with_group_weights(result.weights[0]).with_weights(*result.weights[1:])
+        for fold, center in zip(folds, centers, strict=False):
+            own = center.replace(**{name: tensors[name] for name in WEIGHTS})
+            self.scored_by |= {jobs.threshold[index][1]: own for index in fold.held}
         before = self._held_out_halves(tensors, features)
         groups = [float(one) for one in tensors["group_weight"]]
         images = self._results_of_terms(jobs.threshold, "all", result.terms, result.scores, groups, quality)
@@ -170,17 +181,19 @@ class _Run:
         for half in (0, 1):
             other = self._center(features, {1 - half}).replace(**{name: tensors[name] for name in WEIGHTS})
             held = self._jobs.center[half::2]
+            self.scored_by |= {digest: other for _, digest in held}
             images += self._results_of_scores(held, "center", self._scores(other, held, "suspects"))
         return images
 
-    def _folds_of_centers(self) -> tuple[CalibrationTensors, list[FoldTerms], list[Scores]]:
-        """(the final C, each fold's terms by a C of its own, image quality in the order of the images)."""
+    def _folds_of_centers(self) -> tuple[CalibrationTensors, list[FoldTerms], list[Scores], list[CalibrationTensors]]:
+        """(the final C, each fold's terms by a C of its own, image quality in the order of the images, each fold's C)."""
         images, folds = self._jobs.threshold, self._jobs.folds
         assert folds is not None
         place = {index: order for fold in range(folds.count) for order, index in enumerate(folds.held(fold))}
         stripe = [int(place[index] % WEIGHTS_STRIPE == 0) for index in range(len(images))]
         features = self._features(images, [2 * fold + one for fold, one in zip(folds.of_image, stripe, strict=True)])
         terms: list[FoldTerms] = []
+        centers: list[CalibrationTensors] = []
         quality: dict[int, Scores] = {}
         for fold in range(folds.count):
             held, outside = folds.held(fold), [index for index in folds.outside(fold) if stripe[index]]
@@ -189,8 +202,9 @@ class _Run:
             outside_terms, _ = self._terms(tensors, [images[index] for index in outside], "cross-fit")
             quality |= zip(held, scores, strict=True)
             terms.append(FoldTerms(held, held_terms, outside_terms))
+            centers.append(tensors)
         everything = self._center(features, set(range(2 * folds.count)))
-        return everything, terms, [quality[index] for index in range(len(images))]
+        return everything, terms, [quality[index] for index in range(len(images))], centers
 
     def _folds_of_terms(self, terms: NDArray[np.float64]) -> list[FoldTerms]:
         folds = self._jobs.folds
@@ -200,7 +214,8 @@ class _Run:
 
     def _center(self, features: CenterFeatures, parts: set[int]) -> CalibrationTensors:
         mask = self._view.ignore_mask
-        tensors = center_from_moments(*features.of(parts), self._view.shape, mask).with_ignore_mask(mask)
+        moments, rows = features.moments_of(parts), features.rows_of(parts)
+        tensors = center_from_moments(moments, features.sample, self._view.shape, mask, rows=rows).with_ignore_mask(mask)
         tensors = tensors.replace(brightness_range=brightness_range(features.brightness_of(parts)))
         if self._jobs.center_from == "blend":
             return blend_center(self._start, tensors, self._wishes.blend, self._view.shape, mask)
@@ -214,8 +229,7 @@ class _Run:
         return read_features(self._engine, self._view, images, parts, self._step("C", len(images)))
 
     def _terms(self, tensors: CalibrationTensors, images: ImageList, what: str) -> tuple[NDArray[np.float64], list[Scores]]:
-        total = len(images) * len(tensors["group_weight"])
-        return read_terms(self._engine, self._view, tensors, images, self._step(what, total))
+        return read_terms(self._engine, self._view, tensors, images, self._step(what, len(images)))
 
     def _scores(self, tensors: CalibrationTensors, images: ImageList, what: str) -> list[Scores]:
         self._engine.bind(tensors)

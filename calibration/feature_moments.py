@@ -11,6 +11,8 @@ from edge.calibration_tensors import Array
 from edge.graph_contract import GraphShape
 
 Sums = NDArray[np.float64]
+POSITIONS = 16
+"""Whose products are added at once: half a megabyte at 64 channels, which stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,10 @@ class MomentSums:
             group.total[:] += value
             group.squares[:] += np.square(value)
             if group.products is not None:
-                rows = value.reshape(len(value), -1).T
-                group.products[:] += rows[:, :, None] * rows[:, None]
+                rows = np.ascontiguousarray(value.reshape(len(value), -1).T)
+                for start in range(0, len(rows), POSITIONS):
+                    part = rows[start : start + POSITIONS]
+                    group.products[start : start + POSITIONS] += part[:, :, None] * part[:, None]
 
     def moments(self) -> list[GroupMoments]:
         """What was added so far, one a group."""

@@ -31,7 +31,8 @@ MAXIMUM_SAMPLE = 150
 class CenterFeatures:
     """Of images in parts, each twice: as it is, and with a usual change of place and focus.
 
-    moments[p]: of Z of all images of part p. sample: Z of the first 150, of the parts ``sample_parts`` [n].
+    moments[p]: of Z of all images of part p. sample: Z of the first 150, of the parts ``sample_parts`` [n]; of the groups with
+    the norm "nearest" alone, empty for the others, whose moments say all.
     brightness [N]: mean grey (0…1) of every image as it is, of the parts ``parts`` [N].
     """
 
@@ -41,11 +42,13 @@ class CenterFeatures:
     brightness: Array
     parts: NDArray[np.intp]
 
-    def of(self, parts: set[int]) -> tuple[list[GroupMoments], Features]:
-        """What ``center_from_moments`` needs of these parts, together."""
-        kept = np.isin(self.sample_parts, sorted(parts))
-        sample = self.sample if kept.all() else [group[kept] for group in self.sample]
-        return add_moments([self.moments[part] for part in sorted(parts)]), sample
+    def moments_of(self, parts: set[int]) -> list[GroupMoments]:
+        """Of all images of these parts together."""
+        return add_moments([self.moments[part] for part in sorted(parts)])
+
+    def rows_of(self, parts: set[int]) -> NDArray[np.intp]:
+        """Which of the sample are of these parts."""
+        return np.flatnonzero(np.isin(self.sample_parts, sorted(parts)))
 
     def brightness_of(self, parts: set[int]) -> Array:
         """Mean grey of the images of these parts."""
@@ -56,7 +59,10 @@ def read_features(engine: Engine, view: StationView, images: ImageList, parts: l
     """Z of every image; memory does not grow with their number. parts: of each image. In an order that says nothing, as by hash."""
     kept = 2 * min(len(images), MAXIMUM_SAMPLE)
     brightness = np.empty(len(images), np.float32)
-    sample = [np.empty((kept, group.channels, *view.shape.group_grid(group)), np.float16) for group in view.shape.groups]
+    sample = [
+        np.empty((kept if group.norm == "nearest" else 0, group.channels, *view.shape.group_grid(group)), np.float16)
+        for group in view.shape.groups
+    ]
     sums = [MomentSums(view.shape) for _ in range(max(parts) + 1)]
     for index, (path, _) in enumerate(images):
         image = _prepared(view, path)
@@ -69,7 +75,8 @@ def read_features(engine: Engine, view: StationView, images: ImageList, parts: l
             sums[parts[index]].add(groups)
             if row < kept:
                 for whole, one in zip(sample, groups, strict=True):
-                    whole[row] = one
+                    if len(whole):
+                        whole[row] = one
         progress()
     of_image = np.array(parts)
     return CenterFeatures([one.moments() for one in sums], sample, np.repeat(of_image, 2)[:kept], brightness, of_image)
@@ -78,14 +85,16 @@ def read_features(engine: Engine, view: StationView, images: ImageList, parts: l
 def read_terms(
     engine: Engine, view: StationView, tensors: CalibrationTensors, images: ImageList, progress: Progress
 ) -> tuple[NDArray[np.float64], list[Scores]]:
-    """(terms [n, G+1] by ``tensors``: L1 of each group, not weighted, then L2; the last scores of each). Binds the engine."""
-    groups = len(tensors["group_weight"])
-    terms, scores = np.empty((len(images), groups + 1)), []
-    for group in range(groups):
-        engine.bind(tensors.with_group_weights([float(group == other) for other in range(groups)]))
-        scores = score_images(engine, view, images, progress)
-        terms[:, group] = [one.feature_score for one in scores]
-    terms[:, groups] = [one.reconstruction_score for one in scores]
+    """(terms [n, G+1] by ``tensors``: L1 of each group, not weighted, then L2; the scores of each). Binds the engine.
+
+    Raises ImageError where one is not finite.
+    """
+    engine.bind(tensors)
+    terms, scores = np.empty((len(images), len(tensors["group_weight"]) + 1)), []
+    for index, (path, _) in enumerate(images):
+        terms[index], one = engine.read_terms(_prepared(view, path))
+        scores.append(_finite(one, path))
+        progress()
     return terms, scores
 
 
@@ -93,11 +102,14 @@ def score_images(engine: Engine, view: StationView, images: ImageList, progress:
     """Scores of each image under the bound calibration; raises ImageError where one is not finite."""
     scores = []
     for path, _ in images:
-        one = engine.infer(_prepared(view, path)).scores
-        if not one.finite():
-            raise ImageError(f"{path}: the engine gave a score that is not finite; remove the image, or rebuild the engine")
-        scores.append(one)
+        scores.append(_finite(engine.infer(_prepared(view, path)).scores, path))
         progress()
+    return scores
+
+
+def _finite(scores: Scores, path: Path) -> Scores:
+    if not scores.finite():
+        raise ImageError(f"{path}: the engine gave a score that is not finite; remove the image, or rebuild the engine")
     return scores
 
 

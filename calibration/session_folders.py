@@ -22,12 +22,17 @@ def survey_sessions(folder: Path, max_bad_share: float, progress: Callable[[int,
 
     Raises ImageError where there is none, or more than ``max_bad_share`` are not whole.
     """
-    inner = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")) if folder.is_dir() else []
     for name in LABELLED:
-        if any(p.name == name for p in inner):
+        if (folder / name).is_dir():
             raise ImageError(
                 f"{folder}: expected good parts only, found the folder {name!r} of a labelled set; name the folder train/good"
             )
+    return survey_inner_folders(folder, max_bad_share, progress)
+
+
+def survey_inner_folders(folder: Path, max_bad_share: float, progress: Callable[[int, int], None] | None = None) -> Survey:
+    """The same of any folder; ``sessions`` names the folder of the first level that an image lies in."""
+    inner = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")) if folder.is_dir() else []
     session_of = {path: session.name for session in inner for path in sorted(session.rglob("*")) if _is_picture(path)}
     direct = [p for p in folder.iterdir() if _is_picture(p)] if folder.is_dir() else []
     if not session_of and not direct:

@@ -18,7 +18,7 @@ from edge.graph_contract import GraphShape
 from edge.strict_yaml import StrictModel, load_yaml, parse
 from edge.verdict import Scores
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.yaml"
 START_CALIBRATION = "calibration"
 

@@ -84,11 +84,19 @@ class Baseline(StrictModel):
         return value
 
 
+class CheckCount(StrictModel):
+    """Of the images given to --check, in one of its folders: how many were scored, and how many rejected."""
+
+    images: int = Field(ge=1)
+    rejected: int = Field(ge=0)
+
+
 class SlotRecord(StrictModel):
     """slot.yaml, strict. ``images`` maps a job (center, weights, threshold) to the sha256 of the files that did it.
 
     frame_size: [width, height] in camera pixels where all images had the same, else null. dropped: sha256 of each image that was
-    excluded as a suspect → why. camera_settings: what the camera was locked to when it took them; null where not known.
+    excluded as a suspect → why. checked: folder → what the threshold said of other images, which had no part in it.
+    camera_settings: what the camera was locked to when it took them; null where not known.
     """
 
     format_version: int
@@ -109,6 +117,7 @@ class SlotRecord(StrictModel):
     images: dict[str, list[str]]
     passed_over: int
     dropped: dict[str, str]
+    checked: dict[str, CheckCount] = Field(default_factory=dict)
     baseline: dict[str, Baseline]
     reference_images: list[ReferenceImage]
     files: dict[str, str]
@@ -238,7 +247,7 @@ class SlotStore:
         content: the record's fields but serial, format_version, content_sha256, reference_images and files.
         extra: further files by name, such as the report; not part of the slot's identity.
         """
-        serial = self._next_serial()
+        serial = self.next_serial()
         path = self.slot_path(serial)
         with new_folder(path) as folder:
             files = tensors.save(folder)
@@ -263,7 +272,7 @@ class SlotStore:
 
         record: a slot.yaml's content. files: those it has hashes for, by name.
         """
-        serial = self._next_serial()
+        serial = self.next_serial()
         with new_folder(self.slot_path(serial)) as folder:
             for name, data in files.items():
                 (folder / name).write_bytes(data)
@@ -314,7 +323,7 @@ class SlotStore:
             raise SlotError(f"{self.folder}: has no calibration {serial}; there are: {there}")
         return path
 
-    def _next_serial(self) -> int:
+    def next_serial(self) -> int:
         """One that no slot had, a removed one neither: verdicts name it."""
         return max([*self.serials(), self.history().highest_serial()], default=0) + 1
 

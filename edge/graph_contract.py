@@ -17,6 +17,8 @@ IMAGE_QUALITY = "image_quality"
 """float32 [3]: brightness (mean grey, 0…1), saturation (share of pixels at 250 or above), sharpness (mean squared Laplacian)."""
 FEATURE = "feature"
 RECONSTRUCTION = "reconstruction"
+GROUP_SCORES = "group_scores"
+"""float32 [G]: L1 of each group, not yet weighted; calibration derives the weights from it."""
 INSPECTION_OUTPUTS = (*SCORES, ANOMALY_MAP, MAP_MEAN, IMAGE_QUALITY)
 
 FeatureNorm = Literal["nearest", "l2", "l1", "mahalanobis"]

@@ -62,6 +62,7 @@ def rows(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("weights in L1", ", ".join(f"{weight:.4g}" for weight in content["group_weight"])),
         ("C", content["center_source"]),
         ("images", images + passed_over),
+        *(("checked", f"{folder}: {one['rejected']} of {one['images']} rejected") for folder, one in content["checked"].items()),
         ("view", f"{content['view_in_words']}, {frames}"),
         ("engine", f"{content['precision']} on {content['runtime']}"),
         ("model", f"{content['model_id']}, sha256 {content['model_sha256'][:12]}"),

@@ -33,7 +33,7 @@ tiny (uint8[1,64,64,3] image, float[2] brightness_range, float[2,8,8] feature_me
       float[1] feature_weight, float[1] reconstruction_weight)
   => (float[1] feature_score, float[1] reconstruction_score, float[1] score, float[1,8,8] anomaly_map,
       float[1] map_mean, float[3] image_quality,
-      float[1,2,8,8] feature, float[1,3,8,8] reconstruction)
+      float[1,2,8,8] feature, float[1,3,8,8] reconstruction, float[1] group_scores)
 <float one = {1.0}, float white = {250.0}, float small_scale = {0.00392156862}, int64[1] axis0 = {0}, int64[2] axis12 = {1, 2},
  int64[2] rows = {2, 64}, int64[3] grid = {1, 8, 8}, int64[1] single = {1}, int64[2] column = {2, 1}>
 {
@@ -72,8 +72,8 @@ tiny (uint8[1,64,64,3] image, float[2] brightness_range, float[2,8,8] feature_me
   judged = Sub (one, ignore_mask)
   distance_judged = Mul (distance, judged)
   feature_peak = ReduceMax <keepdims = 0> (distance_judged)
-  feature_one = Reshape (feature_peak, single)
-  feature_score = Mul (feature_one, group_weight)
+  group_scores = Reshape (feature_peak, single)
+  feature_score = Mul (group_scores, group_weight)
   red_grid = Reshape (red, grid)
   red_mean = ReduceMean <keepdims = 0> (red_grid)
   relative = Div (red_grid, red_mean)

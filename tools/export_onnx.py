@@ -22,7 +22,7 @@ from edge.engines.base import Engine
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.errors import EdgeInspectError, InputError
 from edge.frame import Image
-from edge.graph_contract import FEATURE, IMAGE, INSPECTION_OUTPUTS, RECONSTRUCTION
+from edge.graph_contract import FEATURE, GROUP_SCORES, IMAGE, INSPECTION_OUTPUTS, RECONSTRUCTION
 from edge.image_file import read_image
 from edge.preprocess import preprocess
 from edge.verdict import Scores
@@ -33,7 +33,7 @@ from trainer import checkpoint
 from trainer.dataset import find_normal_images
 
 OPSET = 19
-OUTPUTS = (*INSPECTION_OUTPUTS, FEATURE, RECONSTRUCTION)
+OUTPUTS = (*INSPECTION_OUTPUTS, FEATURE, RECONSTRUCTION, GROUP_SCORES)
 PICTURES = 32
 MINIMUM_PICTURES = 16
 PARITY_TOLERANCE = 1e-3

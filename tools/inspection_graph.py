@@ -35,7 +35,8 @@ class InspectionGraph(nn.Module):
     def forward(self, image: Tensor, *calibration: Tensor) -> tuple[Tensor, ...]:
         """image uint8 1×H×W×3; calibration: the tensors of ``CalibrationTensors.shapes``, in their order.
 
-        Returns feature_score, reconstruction_score, score, anomaly_map, map_mean, image_quality, feature, reconstruction.
+        Returns feature_score, reconstruction_score, score, anomaly_map, map_mean, image_quality, feature, reconstruction,
+        group_scores.
         """
         tensors = dict(zip(CalibrationTensors.shapes(self.shape), calibration, strict=True))
         grey, feature, image_hat, error = self.look(image, tensors)
@@ -54,7 +55,8 @@ class InspectionGraph(nn.Module):
                 F.conv2d(grey, self.laplacian).square().mean(),
             ]
         )
-        return feature_score, reconstruction_score, score, anomaly_map, anomaly_map.mean().reshape(1), quality, feature, image_hat
+        scores = feature_score, reconstruction_score, score
+        return *scores, anomaly_map, anomaly_map.mean().reshape(1), quality, feature, image_hat, pooled[:-1]
 
     def look(self, image: Tensor, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The grey picture (1×1×H×W, 0…255) as it came; Z, X̂ and the L2 error map of it at normal brightness."""

@@ -42,18 +42,13 @@ def start_calibration(
     features = [learned[f"group_{index}"] for index in range(len(engine.shape.groups))]
     tensors = derive_center(features, engine.shape, center=center)
     tensors = tensors.replace(brightness_range=brightness_range(learned["brightness"]))
-    reliability = term_reliability(held_out, lambda picture: terms(engine, tensors, picture), len(features) + 1)
-    scores = np.array([terms(engine, tensors, picture) for picture in pictures])
+    engine.bind(tensors)
+
+    def terms(picture: Image) -> NDArray[np.float64]:
+        return engine.read_terms(picture)[0]
+
+    reliability = term_reliability(held_out, terms, len(features) + 1)
+    scores = np.array([terms(picture) for picture in pictures])
     group_weights, feature_weight, reconstruction_weight = weigh_terms(scores, reliability, rule)
     weighted = tensors.with_group_weights(group_weights).with_weights(*(by_hand or (feature_weight, reconstruction_weight)))
     return StartCalibration(weighted, reliability)
-
-
-def terms(engine: Engine, tensors: CalibrationTensors, picture: Image) -> NDArray[np.float64]:
-    """L1 of each group, not yet weighted, and L2 of one picture (uint8 H×W×3, BGR): one pass a group."""
-    groups, found = len(engine.shape.groups), []
-    for group in range(groups):
-        engine.bind(tensors.with_group_weights([float(group == other) for other in range(groups)]))
-        scores = engine.infer(picture).scores
-        found.append(scores.feature_score)
-    return np.array([*found, scores.reconstruction_score])

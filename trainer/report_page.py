@@ -15,7 +15,7 @@ img { max-width: 100%; }
 </style>
 {% macro gallery(shown) %}
 {% for one in shown %}
-<figure><img src="data:image/png;base64,{{ one.picture }}" alt="image and heat map">
+<figure><img src="data:image/jpeg;base64,{{ one.picture }}" alt="image and heat map">
 <figcaption>{{ one.name }} · score {{ "%.2f"|format(one.score) }}</figcaption></figure>
 {% endfor %}
 {% endmacro %}

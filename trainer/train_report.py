@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from edge.heat_picture import heat_picture
 from edge.image_file import read_image
-from edge.preprocess import preprocess
 from trainer.dataset import NormalImages
 from trainer.image_scores import FEWEST_HELD_OUT, Floats, ImageScores
 from trainer.report_page import PAGE
@@ -104,20 +104,11 @@ def _histogram(scores: ImageScores) -> str:
 
 
 def _shown(scores: ImageScores, cache: Cache, files: list[tuple[Path, str]], values: Floats, index: int) -> Shown:
-    """The image, and beside it, paled, with its heat map: from what 1 in 20 held-out positions reach, to red at the highest."""
-    path, side = files[index][0], 256
-    image = preprocess(read_image(path).image, side, side)[..., ::-1]
+    """The image with its heat map: from what 1 in 20 held-out positions reach, to red at the highest."""
+    path = files[index][0]
     low, high = scores.heat_range
-    share = np.clip((scores.heat_map(cache, index) - low) / (high - low), 0, 1)
-    figure = Figure((2 * side / 100, side / 100), dpi=100)
-    box = (0, side, side, 0)
-    for number, shown in enumerate((image, 96 + image.mean(2, keepdims=True).repeat(3, 2) * 0.5)):
-        axes = figure.add_axes((number / 2, 0, 0.5, 1))
-        axes.imshow(shown.astype(np.uint8), extent=box)
-        axes.set_axis_off()
-    opacity = np.minimum(2 * share, 0.9)
-    axes.imshow(share, cmap="YlOrRd", vmin=-0.3, vmax=1, alpha=opacity, interpolation="bilinear", extent=box)
-    return Shown(path.name, float(values[index]), _png(figure))
+    picture = heat_picture(read_image(path).image, (scores.heat_map(cache, index) - low) / (high - low))
+    return Shown(path.name, float(values[index]), base64.b64encode(picture).decode())
 
 
 def _png(figure: Figure) -> str:

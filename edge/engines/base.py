@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge import graph_contract
 from edge.calibration_tensors import Array, CalibrationTensors
@@ -62,12 +63,15 @@ class Engine(ABC):
     def infer(self, image: Image) -> Inference:
         """Score uint8 height×width×3 (BGR); raises EngineError. Figures may be NaN: the decision handles that."""
         outputs = self._run(image, graph_contract.INSPECTION_OUTPUTS)
-        feature, reconstruction, score = (float(outputs[name].reshape(())) for name in graph_contract.SCORES)
-        brightness, saturation, sharpness = (float(v) for v in outputs[graph_contract.IMAGE_QUALITY].reshape(3))
-        map_mean = float(outputs[graph_contract.MAP_MEAN].reshape(()))
-        scores = Scores(feature, reconstruction, score, map_mean, brightness, saturation, sharpness)
         grid = (self.shape.map_height, self.shape.map_width)
-        return Inference(scores, outputs[graph_contract.ANOMALY_MAP].reshape(grid))
+        return Inference(_scores(outputs), outputs[graph_contract.ANOMALY_MAP].reshape(grid))
+
+    def read_terms(self, image: Image) -> tuple[NDArray[np.float64], Scores]:
+        """The terms of L, [G+1]: L1 of each group, not yet weighted, then L2; and the scores, all in one pass."""
+        outputs = self._run(image, (*graph_contract.INSPECTION_OUTPUTS, graph_contract.GROUP_SCORES))
+        scores = _scores(outputs)
+        groups = outputs[graph_contract.GROUP_SCORES].reshape(len(self.shape.groups))
+        return np.array([*groups, scores.reconstruction_score], np.float64), scores
 
     def read_feature(self, image: Image) -> tuple[Array, float]:
         """Z of one image, float32 channels×feature_height×feature_width, and its mean grey (0…1); calibration derives C from it."""
@@ -114,3 +118,10 @@ class Engine(ABC):
 
     @abstractmethod
     def _close_impl(self) -> None: ...
+
+
+def _scores(outputs: Outputs) -> Scores:
+    feature, reconstruction, score = (float(outputs[name].reshape(())) for name in graph_contract.SCORES)
+    brightness, saturation, sharpness = (float(v) for v in outputs[graph_contract.IMAGE_QUALITY].reshape(3))
+    map_mean = float(outputs[graph_contract.MAP_MEAN].reshape(()))
+    return Scores(feature, reconstruction, score, map_mean, brightness, saturation, sharpness)

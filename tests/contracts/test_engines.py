@@ -92,6 +92,16 @@ def test_scores_are_those_of_the_equations(engine: Engine) -> None:
         assert not result.anomaly_map[tensors["ignore_mask"] == 1].any()
 
 
+def test_terms_are_the_scores_before_they_are_weighted(engine: Engine) -> None:
+    tensors = NEUTRAL.with_group_weights([0.7]).with_weights(2.0, 3.0)
+    engine.bind(tensors)
+    for seed in range(3):
+        terms, scores = engine.read_terms(picture(seed, defect=seed == 1))
+        assert terms.dtype == np.float64
+        assert scores == engine.infer(picture(seed, defect=seed == 1)).scores
+        assert terms == pytest.approx([scores.feature_score / np.float32(0.7), scores.reconstruction_score])
+
+
 def test_what_is_ignored_cannot_be_seen(engine: Engine) -> None:
     engine.bind(NEUTRAL)
     good, bad = picture(3), picture(3, defect=True)

@@ -248,7 +248,8 @@ def test_a_calibration_made_while_it_runs_is_taken_without_losing_a_part(
         wait_for(process.stderr, "calibration 2 taken: threshold")
         process.terminate()
         process.communicate()
-    records = [json.loads(line) for line in log.read_text().splitlines()]
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    records = [line for line in lines if "event" not in line]  # one picture for ever is told as a drift, too
     assert [record["part_id"] for record in records] == list(range(len(records)))
     assert not [record for record in records if record["outcome"] == "FAULT"]
     serials = [record["calibration_serial"] for record in records]

@@ -101,7 +101,7 @@ def test_show_tells_everything_of_one(slots: Slots) -> None:
     assert content["active"] is False
     assert content["feature_weight"] == float(tensors["feature_weight"][0])
     assert content["images"] == {job: len(files) for job, files in slots.store.record(1).images.items()}
-    assert content["report"] == [str(slots.store.slot_path(1) / "histogram.png")]
+    assert content["report"] == [str(slots.store.slot_path(1) / name) for name in ("histogram.png", "report.html")]
 
 
 def test_an_operator_cannot_write_on_the_terminal(slots: Slots) -> None:

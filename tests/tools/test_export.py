@@ -78,6 +78,12 @@ def test_onnx_and_checkpoint_agree_on_every_output(run: Path, bundle: Path, demo
         assert result.scores.brightness == pytest.approx(cv_grey(image).mean() / 255, rel=1e-3)
         assert result.scores.saturation == pytest.approx((cv_grey(image) >= 250).mean(), abs=1e-3)
         assert engine.read_feature(image)[0] == pytest.approx(expected[6][0].numpy(), rel=1e-3, abs=1e-4)
+        terms, scores = engine.read_terms(image)
+        assert scores == result.scores
+        for group in range(len(shape.groups)):
+            engine.bind(calibration.with_group_weights([float(group == other) for other in range(len(shape.groups))]))
+            assert engine.infer(image).scores.feature_score == terms[group]
+        assert terms[-1] == scores.reconstruction_score
 
 
 def cv_grey(image: np.ndarray) -> np.ndarray:

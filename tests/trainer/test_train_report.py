@@ -37,7 +37,7 @@ def test_every_picture_is_inside_and_whole(report: str) -> None:
     assert len(sources) == 2 + UNUSUAL + min(HELD_OUT_SHOWN, held_out(report))
     for source in sources:
         kind, _, content = source.partition("base64,")
-        assert kind == "data:image/png;"
+        assert kind in ("data:image/png;", "data:image/jpeg;")
         assert cv2.imdecode(np.frombuffer(base64.b64decode(content), np.uint8), cv2.IMREAD_COLOR) is not None
     assert not re.search(r"(?:https?:)?//\w", re.sub(r"base64,[^\"]*", "", report))
 
