@@ -236,6 +236,7 @@ def _contract(shape: GraphShape, reconstruction: tuple[int, ...]) -> tuple[Io, I
     outputs |= {
         graph_contract.IMAGE_QUALITY: ((3,), real),
         graph_contract.ANOMALY_MAP: ((1, shape.map_height, shape.map_width), real),
+        graph_contract.GROUP_SCORES: ((len(shape.groups),), real),
         graph_contract.FEATURE: ((1, shape.channels, shape.feature_height, shape.feature_width), real),
         graph_contract.RECONSTRUCTION: ((1, 3, *reconstruction[2:4]), real),
     }

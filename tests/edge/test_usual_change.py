@@ -42,5 +42,17 @@ def test_the_same_picture_gets_the_same_change() -> None:
     assert usual_change(part(3)).shape == part(3).shape
 
 
-def test_the_border_is_continued() -> None:
-    assert np.array_equal(usual_change(np.full((64, 64, 3), 77, np.uint8)), np.full((64, 64, 3), 77, np.uint8))
+def flat(level: int) -> np.ndarray:
+    return np.full((64, 64, 3), level, np.uint8)
+
+
+def test_the_border_is_continued_and_the_light_brought_back() -> None:
+    for level in range(60, 200, 10):
+        assert np.abs(usual_change(flat(level)).astype(int) - level).max() <= 1
+
+
+def test_white_is_cut_off_where_there_was_more_light() -> None:
+    levels = [int(usual_change(flat(level)).max()) for level in range(245, 256)]
+    assert min(levels) < 235
+    assert min(levels) >= 255 / 1.15 - 1
+    assert max(levels) >= 250
