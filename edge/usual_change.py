@@ -1,4 +1,4 @@
-"""What changes in pictures of good parts from day to day, place, focus and light: C is derived from pictures with and without it."""
+"""What changes in pictures of good parts from day to day: place, focus, light. C is derived from pictures with and without it."""
 
 from __future__ import annotations
 
