@@ -20,10 +20,10 @@ from calibration.session_shift import SessionShare, session_shares
 from calibration.suspects import with_suspects
 from calibration.term_weights import WeightRule, weigh_terms
 from calibration.threshold import DEFAULT_CONFIDENCE, choose_threshold, require_supported
-from edge.calibration_slot import QUANTILES, Baseline, Promise
 from edge.calibration_tensors import Array, CalibrationTensors
 from edge.engines.base import Engine
 from edge.errors import ImageError
+from edge.slot_record import QUANTILES, Baseline, Promise
 from edge.station_view import StationView
 from edge.verdict import Scores
 

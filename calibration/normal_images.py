@@ -11,9 +11,9 @@ from calibration.binomial_bound import images_needed
 from calibration.folds import Folds, assign_folds
 from calibration.term_weights import WeightRule
 from calibration.threshold import DEFAULT_CONFIDENCE
-from edge.calibration_slot import PromiseKind
 from edge.errors import ImageError
 from edge.image_file import Survey
+from edge.slot_record import PromiseKind
 
 ImageList = list[tuple[Path, str]]
 CenterChoice = Literal["auto", "site", "bundle", "blend"]

@@ -18,8 +18,8 @@ from calibration.derive import Derived
 from calibration.normal_images import Jobs
 from calibration.report_page import PAGE
 from calibration.shown_images import Gallery
-from edge.calibration_slot import PromiseKind
 from edge.image_file import Survey
+from edge.slot_record import PromiseKind
 from edge.slot_summary import JOBS
 from edge.station_view import View
 

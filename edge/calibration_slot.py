@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -13,15 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import yaml
-from pydantic import Field, field_validator
 
 from edge.bundle import Bundle, ReferenceImage, file_sha256, load_picture, verify_files
 from edge.calibration_tensors import CalibrationTensors
-from edge.cameras.camera_settings import CameraSettings
 from edge.clock import Clock, SystemClock
 from edge.durable_files import new_folder, sync_folder
 from edge.engines.base import Engine
@@ -29,98 +25,13 @@ from edge.errors import HashMismatchError, InputError, NewerFormatError, NotCali
 from edge.frame import Image
 from edge.slot_activations import Action, Activation, ActivationLog, History
 from edge.slot_pointer import SlotPointer
+from edge.slot_record import RECORD, SlotRecord, content_sha256
 from edge.station_view import View
-from edge.strict_yaml import StrictModel, load_yaml, parse
+from edge.strict_yaml import load_yaml, parse
 
 FORMAT_VERSION = 2
-RECORD = "slot.yaml"
 LOCK = ".lock"
 SERIAL_DIGITS = 6
-QUANTILES = 21
-OUTSIDE_THE_HASH = ("serial", "created", "operator", "content_sha256")
-
-
-PromiseKind = Literal["exact", "approximate", "extrapolated"]
-
-
-class Promise(StrictModel):
-    """What the threshold promises of good parts like the calibration images.
-
-    kind: exact where no image did two jobs; approximate where the jobs were cross-fitted; extrapolated where the rate is beyond
-    the images and a tail was fitted to their scores.
-    """
-
-    false_reject_rate: float = Field(gt=0, le=1)
-    confidence: float = Field(gt=0, lt=1)
-    images: int = Field(ge=1)
-    allowed_above: int = Field(ge=0)
-    kind: PromiseKind
-
-    def describe(self) -> str:
-        """In words."""
-        return (
-            f"at most {self.false_reject_rate:.2%} false rejects promised "
-            f"({self.confidence:.0%} confidence{'' if self.kind == 'exact' else f', {self.kind}'})"
-        )
-
-
-class Baseline(StrictModel):
-    """How one figure was distributed over the good images; later ones are compared with it.
-
-    quantiles: QUANTILES equally spaced ones, from the lowest figure to the highest.
-    """
-
-    mean: float
-    deviation: float
-    low: float
-    high: float
-    quantiles: list[float]
-
-    @field_validator("quantiles")
-    @classmethod
-    def _ascending(cls, value: list[float]) -> list[float]:
-        if len(value) != QUANTILES or value != sorted(value):
-            raise ValueError(f"expected {QUANTILES} ascending numbers, got {value}; calibrate again")
-        return value
-
-
-class CheckCount(StrictModel):
-    """Of the images given to --check, in one of its folders: how many were scored, and how many rejected."""
-
-    images: int = Field(ge=1)
-    rejected: int = Field(ge=0)
-
-
-class SlotRecord(StrictModel):
-    """slot.yaml, strict. ``images`` maps a job (center, weights, threshold) to the sha256 of the files that did it.
-
-    frame_size: [width, height] in camera pixels where all images had the same, else null. dropped: sha256 of each image that was
-    excluded as a suspect → why. checked: folder → what the threshold said of other images, which had no part in it.
-    camera_settings: what the camera was locked to when it took them; null where not known.
-    """
-
-    format_version: int
-    serial: int
-    created: str
-    operator: str
-    content_sha256: str
-    model_id: str
-    model_sha256: str
-    precision: str
-    runtime: str
-    view: View
-    frame_size: tuple[int, int] | None = Field(strict=False)
-    camera_settings: CameraSettings | None
-    threshold: float
-    promise: Promise
-    center_source: str
-    images: dict[str, list[str]]
-    passed_over: int
-    dropped: dict[str, str]
-    checked: dict[str, CheckCount] = Field(default_factory=dict)
-    baseline: dict[str, Baseline]
-    reference_images: list[ReferenceImage]
-    files: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,9 +274,3 @@ class SlotStore:
 
 def _write_record(folder: Path, record: dict[str, Any]) -> None:
     (folder / RECORD).write_text(yaml.safe_dump(record, sort_keys=False, allow_unicode=True), encoding="utf-8")
-
-
-def content_sha256(record: dict[str, Any]) -> str:
-    """Identity of a calibration: all of its record but who made it, when, and under which number."""
-    identity = {name: value for name, value in record.items() if name not in OUTSIDE_THE_HASH}
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

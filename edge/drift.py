@@ -12,8 +12,8 @@ from enum import Enum
 from statistics import median_low
 
 from edge.baseline_rank import BaselineRank
-from edge.calibration_slot import Baseline
 from edge.cumulative_sum import CumulativeSum
+from edge.slot_record import Baseline
 from edge.verdict import Scores
 
 SCORES = ("feature_score", "reconstruction_score", "score")

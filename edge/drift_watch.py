@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from edge.calibration_slot import SlotRecord
 from edge.drift import Cause, Drift, DriftMonitor
 from edge.drift_words import SHORT, sentence
+from edge.slot_record import SlotRecord
 from edge.station_config import DriftConfig
 from edge.verdict import Verdict, finite_or_none
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
-from edge.calibration_slot import RECORD, CalibrationSlot, SlotRecord, SlotStore, content_sha256
+from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.durable_files import write_file
 from edge.errors import HashMismatchError, OutputError, SlotError
+from edge.slot_record import RECORD, SlotRecord, content_sha256
 from edge.strict_yaml import load_yaml_text, parse
 
 EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.calibration_slot import CalibrationSlot, SlotRecord
+from edge.calibration_slot import CalibrationSlot
 from edge.calibration_tensors import Array, centers_name
 from edge.graph_contract import FeatureGroup, GraphShape
+from edge.slot_record import SlotRecord
 from edge.slot_summary import JOBS
 
 Row = tuple[str, str, str, str]

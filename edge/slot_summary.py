@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edge.calibration_slot import RECORD, CalibrationSlot
+from edge.calibration_slot import CalibrationSlot
 from edge.slot_activations import History
+from edge.slot_record import RECORD
 
 JOBS = {"center": "C", "weights": "λ1, λ2", "threshold": "the threshold"}
 LAST_ACTIVATIONS = 3

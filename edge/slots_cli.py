@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.bundle import open_bundle
-from edge.calibration_slot import CalibrationSlot, SlotRecord, SlotStore
+from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.errors import InputError, SlotError
 from edge.exit_code import reported
 from edge.flags import add_bundle_flags, add_operator_flag, whole_number
@@ -21,6 +21,7 @@ from edge.locations import bundle_path, state_path
 from edge.slot_activations import Action
 from edge.slot_archive import export_slot, import_slot
 from edge.slot_difference import difference
+from edge.slot_record import SlotRecord
 from edge.slot_retention import superfluous
 from edge.slot_summary import rows, summary
 

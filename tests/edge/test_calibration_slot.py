@@ -9,10 +9,11 @@ import yaml
 
 from calibration.cli import main as calibrate
 from edge.bundle import open_bundle
-from edge.calibration_slot import RECORD, CalibrationSlot, SlotStore, content_sha256
+from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.engines.open_engine import open_engine
 from edge.errors import ConfigError, HashMismatchError, NewerFormatError, NotCalibratedError, OutputError, SlotError
 from edge.slot_pointer import CURRENT
+from edge.slot_record import RECORD, content_sha256
 from edge.station_config import RegionConfig
 from edge.station_view import View
 from tests.edge.test_durable_files import no_file_larger_than

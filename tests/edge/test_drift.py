@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.calibration_slot import Baseline
 from edge.drift import FIGURES, SCORES, SETTLE_PARTS, Cause, Drift, DriftMonitor
+from edge.slot_record import Baseline
 from edge.verdict import Scores
 
 IMAGES = 400

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from edge.bundle import open_bundle
-from edge.calibration_slot import SlotRecord, SlotStore
+from edge.calibration_slot import SlotStore
 from edge.drift_watch import DriftEvent, DriftWatch
+from edge.slot_record import SlotRecord
 from edge.station_config import DriftConfig
 from edge.verdict import Outcome, Scores, Verdict
 

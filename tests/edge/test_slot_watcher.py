@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from edge.bundle import open_bundle
-from edge.calibration_slot import CalibrationSlot, SlotStore, content_sha256
+from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.calibration_tensors import CalibrationTensors
 from edge.clock import SystemClock
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.inspection_loop import InspectionLoop
 from edge.slot_pointer import CURRENT
+from edge.slot_record import content_sha256
 from edge.slot_watcher import SlotWatcher
 from edge.station_config import CameraConfig
 from edge.verdict import Outcome, Verdict

@@ -13,9 +13,10 @@ import yaml
 from scipy.spatial import cKDTree
 
 from edge.bundle import file_sha256, open_bundle
-from edge.calibration_slot import RECORD, SlotStore, content_sha256
+from edge.calibration_slot import SlotStore
 from edge.slot_activations import FILE
 from edge.slot_difference import center_distance
+from edge.slot_record import RECORD, content_sha256
 from edge.slots_cli import main
 from tests.tiny_bundle import write_tiny_bundle
 
