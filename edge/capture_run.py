@@ -35,7 +35,8 @@ def open_for_capture(
         camera = open_camera(config, clock, shared)
     except CameraOpenError as error:
         if config.source.strip() != SHARED and is_served(shared):
-            raise CameraOpenError(f"{error}; edge-inspect is running: --camera {SHARED} takes its pictures") from error
+            message = str(error).removesuffix("?")
+            raise CameraOpenError(f"{message}; edge-inspect is running: --camera {SHARED} takes its pictures") from error
         raise
     try:
         if not lock or not camera.live:

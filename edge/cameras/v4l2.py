@@ -10,6 +10,7 @@ import cv2
 
 from edge.cameras.camera_settings import CameraSettings, alike
 from edge.cameras.live_capture import LiveCamera
+from edge.cameras.v4l2_autogain import stop_autogain
 from edge.clock import Clock
 from edge.errors import CameraOpenError
 from edge.station_config import CameraConfig
@@ -85,21 +86,29 @@ def _apply(capture: cv2.VideoCapture, config: CameraConfig, device: str) -> None
 
 def _set_controls(capture: cv2.VideoCapture, config: CameraConfig | CameraSettings, device: str) -> None:
     """Exposure, gain and white balance to what ``config`` names, the automatics off; read back."""
-    wanted = {name: getattr(config, name) for name in CONTROLS}
+    wanted = {name: value for name in CONTROLS if (value := getattr(config, name)) is not None}
+    if not wanted:
+        return
+    if "gain" in wanted:
+        stop_autogain(Path(device))
+    _stop_automatics(capture, wanted)
+    # Some cameras take manual values only once they stream.
+    _grab(capture)
+    _stop_automatics(capture, wanted)
     for name, value in wanted.items():
-        automatic = CONTROLS[name].automatic
-        if value is not None and automatic is not None:
+        capture.set(CONTROLS[name].prop, value / CONTROLS[name].unit)
+    _check(capture, wanted, device)
+
+
+def _stop_automatics(capture: cv2.VideoCapture, wanted: dict[str, float]) -> None:
+    for name in wanted:
+        if (automatic := CONTROLS[name].automatic) is not None:
             capture.set(automatic.prop, automatic.off)
-    if any(value is not None for value in wanted.values()):
-        # Some cameras take manual values only once they stream.
-        _grab(capture)
+
+
+def _check(capture: cv2.VideoCapture, wanted: dict[str, float], device: str) -> None:
     for name, value in wanted.items():
         control = CONTROLS[name]
-        if value is None:
-            continue
-        if control.automatic is not None:
-            capture.set(control.automatic.prop, control.automatic.off)
-        capture.set(control.prop, value / control.unit)
         actual = capture.get(control.prop)
         if not alike(actual * control.unit, value):
             has = f"it gives {actual * control.unit:g}" if actual != ABSENT else "it has no such control"
@@ -121,6 +130,7 @@ def lock_v4l2(capture: cv2.VideoCapture, device: str) -> CameraSettings | None:
     settings = CameraSettings.model_validate(present)
     _set_controls(capture, settings, device)
     _grab(capture)  # exposed before
+    _check(capture, present, device)  # an automatic that goes on has moved them by now
     return settings
 
 

@@ -256,16 +256,26 @@ def usb_controls() -> dict[int, float]:
 
 def test_a_v4l2_camera_is_held_where_its_automatics_are() -> None:
     controls = V4l2Controls(usb_controls())
-    assert lock_v4l2(controls, "/dev/video0") == CameraSettings(exposure_us=15700, gain=0, white_balance_k=4600)  # type: ignore[arg-type]
+    assert lock_v4l2(controls, "/dev/null") == CameraSettings(exposure_us=15700, gain=0, white_balance_k=4600)  # type: ignore[arg-type]
     assert controls.values[cv2.CAP_PROP_AUTO_EXPOSURE] == 1.0
     assert controls.values[cv2.CAP_PROP_AUTO_WB] == 0.0
-    assert lock_v4l2(V4l2Controls({}), "/dev/video0") is None  # type: ignore[arg-type]
+    assert lock_v4l2(V4l2Controls({}), "/dev/null") is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("deaf", [cv2.CAP_PROP_AUTO_EXPOSURE, cv2.CAP_PROP_AUTO_WB])
 def test_a_v4l2_camera_whose_automatic_stays_on_is_refused(deaf: int) -> None:
     with pytest.raises(CameraOpenError, match="its automatic stays on"):
-        lock_v4l2(V4l2Controls(usb_controls(), (deaf,)), "/dev/video0")  # type: ignore[arg-type]
+        lock_v4l2(V4l2Controls(usb_controls(), (deaf,)), "/dev/null")  # type: ignore[arg-type]
+
+
+def test_a_gain_that_drifts_on_is_not_called_locked() -> None:
+    class Drifting(V4l2Controls):
+        def grab(self) -> bool:
+            self.values[cv2.CAP_PROP_GAIN] += 1
+            return True
+
+    with pytest.raises(CameraOpenError, match="asked for gain 0, it gives 5"):
+        lock_v4l2(Drifting(usb_controls()), "/dev/null")  # type: ignore[arg-type]
 
 
 def test_the_csi_pipeline_carries_the_settings() -> None:

@@ -39,3 +39,28 @@ def test_edge_inspect_on_a_v4l2_camera_and_a_line(calibrated_dir: Path, tmp_path
     assert result["while_running"]["ready_level"] == "1"
     assert result["busy"].startswith("edge-inspect: reject line (edge-sim reject): is in use by 'edge-inspect'")
     assert "asked for width 333" in result["wrong_size"]
+
+
+def test_edge_capture_on_a_v4l2_camera_and_through_an_inspection_that_holds_it(calibrated_dir: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(calibrated_dir, results / "bundle")
+    shutil.copytree(calibrated_dir.parent / "calibration", results / "calibration", symlinks=True)
+    machine = Path(__file__).with_name("capture_in_machine.py")
+    # The state lies in the machine's own memory: a folder of the host takes no socket of another kernel.
+    command = f"cp -a {SHARED}/bundle {SHARED}/calibration /tmp/ && {sys.executable} {machine} /tmp/bundle"
+    code, output = run_in_machine(["sh", "-c", command], results)
+    assert code == 0, output
+    result = json.loads(output.splitlines()[-1])
+    assert result["alone"][0] == 0, result
+    assert result["held"]["gain"] == result["still_held"]["gain"]
+    assert f"exposure held: gain {result['held']['gain']:g}" in result["alone"][1]
+    assert result["calibrated"][0] == 0, result
+    assert result["refused"][0] == 2, result
+    assert f"was calibrated with gain {result['held']['gain']:g}, now it has gain 200" in result["refused"][1]
+    assert "3 pictures" in result["alone"][1]
+    assert result["busy"][0] == 2, result
+    assert "edge-inspect is running: --camera inspect takes its pictures" in result["busy"][1]
+    assert result["shared"][0] == 0, result
+    assert f"exposure held: gain {result['held']['gain']:g}" in result["shared"][1]
+    assert result["shared_size"] == [360, 640, 3]
+    assert result["inspection"][0] == 0, result
