@@ -17,20 +17,33 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="folder written by edge-train")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; must not exist")
     parser.add_argument("--images", type=Path, help="images for the parity gate; default: those of the run")
+    parser.add_argument(
+        "--precision",
+        default="fp32",
+        help="models to write, by commas: fp32,fp16; fp32 always is (default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     with reported("edge-export", console) as outcome:
-        from tools.export_onnx import export_bundle  # torch takes seconds; --help and a wrong flag need none of it
+        # torch takes seconds; --help and a wrong flag need none of it
+        from tools.export_onnx import PrecisionError, export_bundle, parse_precisions
 
-        parity = export_bundle(options.run, options.out, options.images)
-        console.print(
-            f"exported {options.out}: on {parity['images']} images the largest score difference is "
-            f"{parity['largest_score_difference']:.2e} (relative {parity['largest_relative_difference']:.1e}), "
-            f"{parity['decision_flips']} decision flips",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        parity, refused = export_bundle(options.run, options.out, options.images, parse_precisions(options.precision))
+        lines = [f"exported {options.out}, compared with the checkpoint on {parity['images']} images by {parity['runtime']}:"]
+        for precision in (one for one in parity if isinstance(parity[one], dict)):
+            report = parity[precision]
+            lines.append(
+                f"  {precision}: largest score difference {report['largest_score_difference']:.2e} "
+                f"(relative {report['largest_relative_difference']:.1e}, mean {report['mean_relative_difference']:.1e}), "
+                f"map correlation at least {report['lowest_map_correlation']:.6f}, "
+                f"decision flips {report['decision_flips']} at the median, {report['own_threshold_flips']} at its own threshold"
+            )
+        if "fp16" in parity:
+            lines.append("  (this runtime's FP16 says nothing of how TensorRT rounds; edge-build proves that on the device)")
+        console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+        if refused:
+            reasons = "; ".join(f"{precision} was refused and is not in {options.out}: {why}" for precision, why in refused.items())
+            raise PrecisionError(f"{reasons}; use fp32")
     return outcome.code
 
 

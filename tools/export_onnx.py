@@ -20,13 +20,14 @@ from edge.calibration_tensors import CalibrationTensors
 from edge.durable_files import new_folder
 from edge.engines.base import Engine
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
-from edge.errors import EdgeInspectError, InputError
+from edge.errors import ConfigError, EdgeInspectError, InputError
 from edge.frame import Image
-from edge.graph_contract import FEATURE, GROUP_SCORES, IMAGE, INSPECTION_OUTPUTS, RECONSTRUCTION
+from edge.graph_contract import FEATURE, GROUP_SCORES, IMAGE, INSPECTION_OUTPUTS, RECONSTRUCTION, GraphShape
 from edge.image_file import read_image
 from edge.preprocess import preprocess
-from edge.verdict import Scores
+from tools.convert_fp16 import PrecisionError, convert_fp16
 from tools.inspection_graph import InspectionGraph
+from tools.parity import TOLERANCE, Scored, compare, refusal
 from tools.reliability import MOST
 from tools.start_calibration import start_calibration
 from trainer import checkpoint
@@ -36,20 +37,29 @@ OPSET = 19
 OUTPUTS = (*INSPECTION_OUTPUTS, FEATURE, RECONSTRUCTION, GROUP_SCORES)
 PICTURES = 32
 MINIMUM_PICTURES = 16
-PARITY_TOLERANCE = 1e-3
-"""Largest difference of a score between checkpoint and ONNX, relative to the largest score; FP32 runtimes sum in another order."""
 REFERENCE_IMAGES = 2
+PRECISIONS = ("fp32", "fp16")
 
 
 class ParityError(EdgeInspectError):
     """The exported graph does not score as the checkpoint does."""
 
 
-def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str, Any]:
-    """Write the bundle of ``run`` to ``out`` and return its parity report.
+def parse_precisions(text: str) -> tuple[str, ...]:
+    """Names by commas; fp32, which every other is compared with, is always among them. Raises ConfigError."""
+    wanted = [one.strip() for one in text.split(",")]
+    if unknown := [one for one in wanted if one not in PRECISIONS]:
+        raise ConfigError(f"--precision {text!r}: expected names by commas of {', '.join(PRECISIONS)}, got {unknown[0]!r}")
+    return tuple(one for one in PRECISIONS if one == "fp32" or one in wanted)
 
-    images: real images for the parity gate, by default those the run was trained on. Raises InputError, and ParityError
-    where the gate fails; then nothing is written.
+
+def export_bundle(
+    run: Path, out: Path, images: Path | None = None, precisions: tuple[str, ...] = ("fp32",)
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Write the bundle of ``run`` to ``out``; its parity report, and why each precision that was refused is not in it.
+
+    images: real images for the parity gate, by default those the run was trained on. precisions: as of ``parse_precisions``.
+    Raises InputError, and ParityError where fp32 fails the gate; then nothing is written.
     """
     model, record = checkpoint.load(run)
     if not record.finished:
@@ -59,7 +69,7 @@ def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str,
         raise InputError(f"{features_path} is missing; train again")
     graph = InspectionGraph(model).eval()
     shape = graph.shape
-    pictures, fresh = _pictures(images or Path(record.source), record)
+    names, pictures, fresh = _pictures(images or Path(record.source), record)
     learned = safetensors.numpy.load_file(features_path)
     config = record.config
     by_hand = (config.feature_weight, config.reconstruction_weight) if config.weights_from == "manual" else None
@@ -70,17 +80,31 @@ def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str,
         with OnnxRuntimeEngine(onnx_path, shape) as engine:
             start = start_calibration(engine, learned, pictures, fresh, "mean", by_hand, center)
             tensors = start.tensors
-            parity, expected = _compare(graph, tensors, pictures, engine)
+            reference, scored = _checkpoint_scores(graph, tensors, pictures), _engine_scores(engine, tensors, pictures)
+            references = [
+                ReferenceImage.of(f"reference/{index}.npy", engine.infer(picture).scores, TOLERANCE["fp32"])
+                for index, picture in enumerate(pictures[:REFERENCE_IMAGES])
+            ]
+            parity: dict[str, Any] = {"images": len(pictures), "runtime": engine.runtime}
+        parity["fp32"] = compare(reference, scored, names, TOLERANCE["fp32"])
+        if reason := refusal(parity["fp32"], len(pictures)):
+            raise ParityError(f"parity gate failed: fp32: {reason}; no bundle was written")
+        models, refused = [onnx_path], dict[str, str]()
+        if "fp16" in precisions:
+            half_path = folder / "model.fp16.onnx"
+            try:
+                parity["fp16"] = _write_fp16(onnx_path, half_path, shape, tensors, pictures, references, reference, names)
+                models.append(half_path)
+            except PrecisionError as error:
+                half_path.unlink(missing_ok=True)
+                refused["fp16"] = str(error)
         (folder / START_CALIBRATION).mkdir()
         hashes = {f"{START_CALIBRATION}/{name}": digest for name, digest in tensors.save(folder / START_CALIBRATION).items()}
-        hashes[onnx_path.name] = file_sha256(onnx_path)
-        references = []
+        hashes |= {path.name: file_sha256(path) for path in models}
         (folder / "reference").mkdir()
-        for index in range(min(REFERENCE_IMAGES, len(pictures))):
-            name = f"reference/{index}.npy"
-            np.save(folder / name, pictures[index], allow_pickle=False)
-            hashes[name] = file_sha256(folder / name)
-            references.append(ReferenceImage.of(name, expected[index], PARITY_TOLERANCE).model_dump())
+        for one, picture in zip(references, pictures, strict=False):
+            np.save(folder / one.file, picture, allow_pickle=False)
+            hashes[one.file] = file_sha256(folder / one.file)
         identity = hashlib.sha256("".join(sorted(hashes.values())).encode()).hexdigest()[:16]
         manifest = {
             "format_version": FORMAT_VERSION,
@@ -96,15 +120,16 @@ def export_bundle(run: Path, out: Path, images: Path | None = None) -> dict[str,
                 "smoothness": record.smoothness,
             },
             "parity": parity,
-            "reference_images": references,
+            "reference_images": [one.model_dump() for one in references],
+            "precision_tolerance": {"fp16": TOLERANCE["fp16"]} if "fp16" in parity else {},
             "files": hashes,
         }
         (folder / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    return parity
+    return parity, refused
 
 
-def _pictures(folder: Path, record: checkpoint.RunRecord) -> tuple[list[Image], list[Image]]:
-    """Normal images of ``folder``: for the parity gate and λ1, λ2, as the config says; and some that were not learned from."""
+def _pictures(folder: Path, record: checkpoint.RunRecord) -> tuple[list[str], list[Image], list[Image]]:
+    """Names and pictures of ``folder``, for the parity gate and λ1, λ2, as the config says; pictures that were not learned from."""
     found, config = find_normal_images(folder, max_bad_share=1.0), record.config
     known = set(record.learned)
     learned = [path for path, digest in found.held_out + found.learned if digest in known]
@@ -114,7 +139,8 @@ def _pictures(folder: Path, record: checkpoint.RunRecord) -> tuple[list[Image], 
     def read(paths: list[Path]) -> list[Image]:
         return [preprocess(read_image(path).image, config.input_size, config.input_size) for path in paths]
 
-    return read((first if len(first) >= MINIMUM_PICTURES else first + then)[:PICTURES]), read(fresh[:MOST])
+    chosen = (first if len(first) >= MINIMUM_PICTURES else first + then)[:PICTURES]
+    return [path.name for path in chosen], read(chosen), read(fresh[:MOST])
 
 
 def write_onnx(graph: InspectionGraph, path: Path) -> None:
@@ -139,39 +165,33 @@ def write_onnx(graph: InspectionGraph, path: Path) -> None:
     onnx.checker.check_model(str(path), full_check=True)
 
 
-def _compare(
-    graph: InspectionGraph, tensors: CalibrationTensors, pictures: list[Image], engine: Engine
-) -> tuple[dict[str, Any], list[Scores]]:
-    """Score ``pictures`` by the checkpoint and by ``engine``; the parity report and the engine's scores."""
-    reference = np.array([_score(graph, tensors, picture) for picture in pictures])
+def _write_fp16(
+    source: Path, path: Path, shape: GraphShape, tensors: CalibrationTensors, pictures: list[Image],
+    references: list[ReferenceImage], reference: Scored, names: list[str],
+) -> dict[str, Any]:  # fmt: skip
+    """Write the FP16 form of the model ``source``, check it, and return its parity report; raises PrecisionError."""
+    onnx.save(convert_fp16(onnx.load(source)), path)
+    onnx.checker.check_model(str(path), full_check=True)
+    with OnnxRuntimeEngine(path, shape) as engine:
+        report = compare(reference, _engine_scores(engine, tensors, pictures), names, TOLERANCE["fp16"])
+        off = [one.disagreement(picture, engine, TOLERANCE["fp16"]) for one, picture in zip(references, pictures, strict=False)]
+    # What the device asks of every engine at its start, this one has to meet here.
+    if reason := refusal(report, len(pictures)) or next(filter(None, off), ""):
+        raise PrecisionError(reason)
+    return report
+
+
+def _engine_scores(engine: Engine, tensors: CalibrationTensors, pictures: list[Image]) -> Scored:
+    """``pictures`` by the exported model."""
     engine.bind(tensors)
-    scores = [engine.infer(picture).scores for picture in pictures]
-    exported = np.array([(s.feature_score, s.reconstruction_score, s.score) for s in scores])
-    # Relative to the largest score of its kind: an image that is a centre itself has the distance 0, and only rounding is left.
-    largest = np.maximum(np.abs(reference).max(axis=0), 1e-6)
-    difference = np.abs(exported - reference) / largest
-    threshold = float(np.median(reference[:, 2]))  # the middle of the images is the hardest place to agree at
-    flips = int(((reference[:, 2] >= threshold) != (exported[:, 2] >= threshold)).sum())
-    # An image within the tolerance of the threshold may fall to either side; that is a tie, not a disagreement.
-    ties = int((np.abs(reference[:, 2] - threshold) <= PARITY_TOLERANCE * largest[2]).sum())
-    parity = {
-        "images": len(pictures),
-        "largest_relative_difference": float(difference.max()),
-        "largest_score_difference": float(np.abs(exported[:, 2] - reference[:, 2]).max()),
-        "decision_flips": flips,
-        "ties": ties,
-        "tolerance": PARITY_TOLERANCE,
-    }
-    if not np.isfinite(difference).all() or difference.max() > PARITY_TOLERANCE or flips > ties:
-        raise ParityError(
-            f"parity gate failed: ONNX scores differ from the checkpoint's by up to {difference.max():.2%} "
-            f"({flips} decision flips; allowed {PARITY_TOLERANCE:.2%}); no bundle was written"
-        )
-    return parity, scores
+    results = [engine.infer(picture) for picture in pictures]
+    scores = [(s.feature_score, s.reconstruction_score, s.score) for s in (result.scores for result in results)]
+    return Scored(np.array(scores, np.float64), np.array([result.anomaly_map for result in results], np.float64))
 
 
-def _score(graph: InspectionGraph, tensors: CalibrationTensors, picture: Image) -> tuple[float, float, float]:
-    """L1, L2 and L of one picture (uint8 H×W×3, BGR) by the checkpoint."""
+def _checkpoint_scores(graph: InspectionGraph, tensors: CalibrationTensors, pictures: list[Image]) -> Scored:
+    """``pictures`` (uint8 H×W×3, BGR) by the checkpoint."""
     with torch.no_grad():
-        result = graph(*graph.arguments(torch.from_numpy(picture)[None], tensors))
-    return float(result[0]), float(result[1]), float(result[2])
+        results = [graph(*graph.arguments(torch.from_numpy(picture)[None], tensors)) for picture in pictures]
+    scores = [[float(value) for value in result[:3]] for result in results]
+    return Scored(np.array(scores, np.float64), np.array([result[3][0].numpy() for result in results], np.float64))

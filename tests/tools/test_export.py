@@ -43,14 +43,19 @@ def run(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # no
 @pytest.fixture(scope="module")
 def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("export") / "bundle"
-    assert main([str(run), "--out", str(out)]) == 0
+    assert main([str(run), "--out", str(out), "--precision", "fp32,fp16"]) == 0
     return out
 
 
 def test_the_bundle_opens_and_says_what_the_gate_found(bundle: Path) -> None:
     manifest = open_bundle(bundle).manifest
-    assert manifest.parity["decision_flips"] == 0
-    assert manifest.parity["largest_relative_difference"] < 1e-4
+    assert set(manifest.parity) == {"images", "runtime", "fp32", "fp16"}
+    assert manifest.parity["fp32"]["decision_flips"] == 0
+    assert manifest.parity["fp32"]["largest_relative_difference"] < 1e-4
+    assert manifest.parity["fp16"]["largest_relative_difference"] < 1e-2
+    assert manifest.parity["fp16"]["lowest_map_correlation"] > 0.999
+    assert open_bundle(bundle).precisions() == ["fp16", "fp32"]
+    assert manifest.precision_tolerance == {"fp16": 0.02}
     assert len(manifest.learned_images) > 10
     assert manifest.training["config"]["input_size"] == 128
 
