@@ -98,7 +98,7 @@ def test_more_defects_are_told_and_are_no_reason_to_calibrate(station: Station, 
     assert "calibrating again does not help" in capsys.readouterr().err
     code, said, _ = advice(station, capsys, log)
     assert (code, said["drift"]["cause"], said["drift"]["moved"]) == (0, "defects", {})
-    assert said["rejected"] == pytest.approx(AFTER / 4, abs=10)
+    assert AFTER / 4 <= said["rejected"] <= AFTER / 4 + 15  # the defects, and a few false rejects of the others
 
 
 def test_a_line_without_a_change_is_quiet(station: Station, capsys: pytest.CaptureFixture[str]) -> None:
