@@ -26,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(stderr=True)
     with reported("edge-export", console) as outcome:
         # torch takes seconds; --help and a wrong flag need none of it
-        from tools.export_onnx import PrecisionError, export_bundle, parse_precisions
+        from tools.convert_fp16 import PrecisionError
+        from tools.export_onnx import export_bundle, parse_precisions
 
         parity, refused = export_bundle(options.run, options.out, options.images, parse_precisions(options.precision))
         lines = [f"exported {options.out}, compared with the checkpoint on {parity['images']} images by {parity['runtime']}:"]
