@@ -1,8 +1,8 @@
 """An FP32 inspection graph in, the same graph with its learned layers in FP16 out; types are explicit, for strong typing.
 
 Which nodes: those with learned weights on the way to a score, Z or X̂, and what lies between two of them (activations,
-pooling, resizing). Hence in FP32: the pixels until they are normalised (their squares overflow half), image quality, and
-everything from Z and from the decoder's outputs on to the scores (a difference of distances loses its digits in half).
+pooling, resizing). Hence in FP32: the pixels until they are normalised (their squares overflow half), image quality, and everything
+from Z and from the decoder's outputs on to the scores (a difference of distances loses its digits in half).
 """
 
 from __future__ import annotations

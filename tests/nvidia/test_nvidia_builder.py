@@ -147,3 +147,26 @@ def test_the_exported_graph_is_accepted(tmp_path: Path) -> None:
     built = build((tmp_path / "model.onnx").read_bytes())
     assert built.weak_typing == ""
     assert len(built.plan) > 100_000
+
+
+def test_the_fp16_graph_is_strongly_typed_and_every_learned_convolution_is_half(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from tools.convert_fp16 import convert_fp16
+    from tools.export_onnx import write_onnx
+    from tools.inspection_graph import InspectionGraph
+    from trainer.model import Model
+    from trainer.train_config import TrainConfig
+
+    torch.manual_seed(0)
+    write_onnx(InspectionGraph(Model(TrainConfig())).eval(), tmp_path / "model.onnx")
+    half = convert_fp16(onnx.load(tmp_path / "model.onnx"))
+    convolutions = [node for node in half.graph.node if node.op_type == "Conv"]
+    network = rtx.Builder(rtx.Logger(rtx.Logger.ERROR)).create_network(1 << int(rtx.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = rtx.OnnxParser(network, rtx.Logger(rtx.Logger.ERROR))
+    assert parser.parse(half.SerializeToString())
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    types = [layer.get_output(0).dtype for layer in layers if layer.type == rtx.LayerType.CONVOLUTION]
+    assert len(types) == len(convolutions)
+    assert types.count(rtx.DataType.FLOAT) == 1  # the Laplacian of image quality
+    assert types.count(rtx.DataType.HALF) == len(types) - 1
+    assert build(half.SerializeToString()).weak_typing == ""

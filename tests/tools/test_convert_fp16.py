@@ -25,18 +25,12 @@ from trainer.train_config import TrainConfig
 
 pytestmark = pytest.mark.torch
 
-VARIANTS = {
-    "default": {"input_size": 128, "centers": 16},
-    "cnn": {"input_size": 128, "centers": 16, "encoder": "cnn", "reconstruction_error": "l2"},
-    "mlp": {
-        "input_size": 128,
-        "centers": 16,
-        "encoder": "mlp",
-        "feature": "vector",
-        "feature_norm": "l2",
-        "reconstruction_error": "l2",
-    },
-    "vector": {"input_size": 128, "centers": 16, "feature": "vector", "feature_norm": "l2"},
+SMALL = {"input_size": 128, "centers": 16}
+VARIANTS: dict[str, dict[str, object]] = {
+    "default": SMALL,
+    "cnn": SMALL | {"encoder": "cnn", "reconstruction_error": "l2", "feature_norm": "nearest"},
+    "mlp": SMALL | {"encoder": "mlp", "feature": "vector", "reconstruction_error": "l2", "feature_norm": "l2"},
+    "vector": SMALL | {"feature": "vector", "feature_norm": "l2"},
 }
 
 

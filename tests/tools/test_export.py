@@ -7,17 +7,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+import onnx.numpy_helper
 import pytest
 
 pytest.importorskip("torch")
 import torch
 
+from calibration.cli import main as calibrate_main
 from edge.bundle import open_bundle
+from edge.calibration_slot import SlotStore
 from edge.calibration_tensors import CalibrationTensors
 from edge.engines.open_engine import open_engine
 from edge.graph_contract import FeatureGroup, FeatureNorm
 from edge.image_file import read_image
 from edge.preprocess import preprocess
+from edge.station_config import StationConfig
+from edge.station_view import station_view
 from tests.trainer.conftest import SMALL, demo_dir  # noqa: F401 - a fixture
 from tools import export_onnx
 from tools.demo_images import demo_image
@@ -137,6 +142,44 @@ def test_a_graph_that_scores_differently_writes_no_bundle(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_fp16_model_that_decides_differently_is_left_out_and_the_rest_is_written(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The FP16 graph gets another weight than the checkpoint: the command fails, and says what is there."""
+    convert = export_onnx.convert_fp16
+
+    def spoiled(model: onnx.ModelProto) -> onnx.ModelProto:
+        half = convert(model)
+        weight = next(tensor for tensor in half.graph.initializer if "head.0.weight" in tensor.name)
+        weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float16(1.5), weight.name))
+        return half
+
+    monkeypatch.setattr(export_onnx, "convert_fp16", spoiled)
+    assert main([str(run), "--out", str(tmp_path / "bundle"), "--precision", "fp16"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "fp16 was refused and is not in" in said
+    assert "scores differ from the checkpoint's by up to" in said
+    opened = open_bundle(tmp_path / "bundle")
+    assert opened.precisions() == ["fp32"]
+    assert "fp16" not in opened.manifest.parity
+    assert not (tmp_path / "bundle" / "model.fp16.onnx").exists()
+
+
+def test_the_fp16_model_is_calibrated_like_any_other(bundle: Path, tmp_path: Path) -> None:
+    folder, random = tmp_path / "normal", np.random.default_rng(5)
+    folder.mkdir()
+    for index in range(40):
+        cv2.imwrite(str(folder / f"{index}.png"), demo_image(random)[0])
+    state = tmp_path / "state"
+    asked = ["--bundle", str(bundle), "--state", str(state), "--precision", "fp16", "--accept"]
+    assert calibrate_main([str(folder), *asked]) == 0
+    opened = open_bundle(bundle)
+    with open_engine(opened, "fp16") as engine:
+        slot = SlotStore(state, opened).current("fp16", engine.runtime, station_view(StationConfig(), opened.manifest.graph).view)
+    assert slot.record.precision == "fp16"
+    assert slot.record.model_sha256 == opened.model_sha256("fp16")
+
+
 def test_bad_input(run: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "none"), "--out", str(tmp_path / "bundle")]) == 2
     assert "make one with edge-train" in capsys.readouterr().err
@@ -145,6 +188,8 @@ def test_bad_input(run: Path, bundle: Path, tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "file").touch()
     assert main([str(run), "--out", str(tmp_path / "file" / "bundle")]) == 2
     assert "cannot write" in capsys.readouterr().err
+    assert main([str(run), "--out", str(tmp_path / "bundle"), "--precision", "fp32,half"]) == 2
+    assert "expected names by commas of fp32, fp16, got 'half'" in " ".join(capsys.readouterr().err.split())
 
 
 def test_an_unfinished_run_is_not_exported(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
