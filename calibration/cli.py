@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import itertools
 import sys
 from collections.abc import Callable
@@ -37,7 +36,7 @@ from edge.engines.build_observer import ConsoleObserver
 from edge.engines.open_engine import open_chosen_engine
 from edge.errors import ConfigError
 from edge.exit_code import reported
-from edge.flags import add_engine_flags
+from edge.flags import add_engine_flags, add_operator_flag
 from edge.image_file import Survey, read_image
 from edge.locations import bundle_path, state_path, station_path
 from edge.station_config import load_station
@@ -260,16 +259,9 @@ def _parser() -> argparse.ArgumentParser:
         help="judge these images at the threshold and say which are missed; tunes nothing",
     )
     parser.add_argument("--report", type=_report, help="also write the report to this file: .html, or .png for the histogram alone")
-    parser.add_argument("--operator", default=_user(), help="who calibrates, for the record (default: %(default)s)")
+    add_operator_flag(parser)
     parser.add_argument("--dry-run", action="store_true", help="derive and print, write no slot")
     return parser
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a service account without a name
-        return "unknown"
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Derived:
     @property
     def judged(self) -> list[ImageResult]:
         """The images that set the threshold."""
-        return [image for image in self.images if image.job in ("threshold", "all")]
+        return _judged(self.images)
 
     @property
     def suspects(self) -> list[ImageResult]:
@@ -97,7 +97,7 @@ def derive(
     require_supported(len(jobs.threshold), wishes.rate, wishes.confidence, wishes.accept)
     run = _Run(engine, view, start.with_ignore_mask(view.ignore_mask), jobs, reliability, progress, wishes)
     tensors, scores, images = run.split() if jobs.folds is None else run.cross_fit()
-    judged = [image for image in images if image.job in ("threshold", "all")]
+    judged = _judged(images)
     values = np.array([image.score for image in judged], np.float32)
     if float(values.max()) == float(values.min()):
         raise ImageError("all images score the same, so they say nothing of how good parts vary; take pictures of different parts")
@@ -268,6 +268,10 @@ class _Run:
 
 def _figure(scores: Sequence[Scores] | Sequence[ImageResult], name: str) -> Array:
     return np.array([getattr(one, name) for one in scores], np.float32)
+
+
+def _judged(images: list[ImageResult]) -> list[ImageResult]:
+    return [image for image in images if image.job in ("threshold", "all")]
 
 
 def _baseline(values: Array) -> Baseline:

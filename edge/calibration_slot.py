@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import tempfile
 import time
@@ -22,6 +20,7 @@ from edge.clock import Clock, SystemClock
 from edge.durable_files import new_folder, sync_folder
 from edge.engines.base import Engine
 from edge.errors import HashMismatchError, InputError, NewerFormatError, NotCalibratedError, OutputError, SlotError
+from edge.file_lock import LOCK, lock_file, taken
 from edge.frame import Image
 from edge.slot_activations import Action, Activation, ActivationLog, History
 from edge.slot_pointer import SlotPointer
@@ -30,7 +29,6 @@ from edge.station_view import View
 from edge.strict_yaml import load_yaml, parse
 
 FORMAT_VERSION = 2
-LOCK = ".lock"
 SERIAL_DIGITS = 6
 
 
@@ -131,20 +129,11 @@ class SlotStore:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the right to write slots, and clear away what a killed writer left; raises SlotError when another has it."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise OutputError(f"{self.folder}: cannot write there: {error.strerror}; choose another --state") from error
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise SlotError(f"{self.folder}: another calibration is running; wait for it to end") from error
+        with lock_file(self.folder) as handle:
+            if not taken(handle):
+                raise SlotError(f"{self.folder}: another calibration is running; wait for it to end")
             self._clear_away()
             yield
-        finally:
-            os.close(handle)
 
     def add(
         self,

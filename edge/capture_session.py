@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import time
@@ -20,6 +19,7 @@ from edge.clock import Clock
 from edge.contact_sheet import contact_sheet
 from edge.durable_files import sync_folder, write_file
 from edge.errors import ConfigError, ImageError, OutputError
+from edge.file_lock import taken
 from edge.frame import Image
 from edge.image_file import CONTACT_SHEET, SESSION_FILE, read_image
 from edge.image_quality import ImageQuality, rounded
@@ -185,11 +185,9 @@ def _claim(folder: Path, append: bool) -> int:
         raise OutputError(f"{folder}: exists already; say --append to continue it, or choose another --session") from error
     except OSError as error:
         raise OutputError(f"{folder}: cannot write there: {error.strerror}; choose another place") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    if not taken(handle):
         os.close(handle)
-        raise OutputError(f"{folder}: another capture is writing there; wait for it to end, or choose another --session") from error
+        raise OutputError(f"{folder}: another capture is writing there; wait for it to end, or choose another --session")
     return handle
 
 

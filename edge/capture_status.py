@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from edge.capture_gates import Skip
 from edge.capture_session import CaptureSession
 from edge.image_file import CONTACT_SHEET
+from edge.live_line import LiveLine
 
 REMEDIES = {
     Skip.NO_FRAME: "check the camera's trigger and cable",
@@ -23,11 +21,11 @@ REMEDIES = {
 }
 
 
-class CaptureStatus:
+class CaptureStatus(LiveLine):
     """Shows the newest frame's fate and the counts on ``console``; between start and end nothing where that is not a terminal."""
 
     def __init__(self, console: Console, frames: int | None) -> None:
-        self._live = Live(console=console, refresh_per_second=5, transient=True) if console.is_terminal else None
+        super().__init__(console)
         self._of = "" if frames is None else f" of {frames}"
         self._before: int | None = None
 
@@ -35,20 +33,11 @@ class CaptureStatus:
         """Take the fate of the newest frame; None where it was kept."""
         if self._before is None:
             self._before = session.kept - (skip is None)
-        if self._live is not None:
+        if self.visible:
             fate = ("kept", "bold green") if skip is None else (skip.value, "bold yellow")
             line = Text.assemble((f"{session.kept - self._before}{self._of} pictures", "bold"), "   ", fate)
             line.append(f"   {in_words(session)}   Ctrl-C ends", "dim")
-            self._live.update(line)
-
-    def __enter__(self) -> CaptureStatus:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._live is not None:
-            self._live.stop()
+            self.update(line)
 
 
 def in_words(session: CaptureSession) -> str:

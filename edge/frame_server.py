@@ -45,13 +45,10 @@ class SharedCamera(Camera):
         self._camera, self._server, self._settings = camera, server, settings
         self.live = camera.live
 
-    def read(self, timeout_ms: int) -> Frame:
+    def _read_impl(self, timeout_ms: int) -> tuple[object, int, str]:
         frame = self._camera.read(timeout_ms)
         self._server.offer(frame, self._camera.name, self._settings)
-        return frame
-
-    def _read_impl(self, timeout_ms: int) -> tuple[object, int, str]:
-        raise NotImplementedError("read() asks the other camera")
+        return frame.image, frame.exposed_ns, frame.source
 
     def _lock_exposure_impl(self) -> CameraSettings | None:
         self._settings = self._camera.lock_exposure()

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from types import TracebackType
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
+from edge.live_line import LiveLine
 from edge.verdict import Outcome, Verdict
 
 STYLES = {Outcome.PASS: "bold green", Outcome.REJECT: "bold red", Outcome.FAULT: "bold yellow"}
 
 
-class StatusLine:
+class StatusLine(LiveLine):
     """Shows the newest verdict and the counts on ``console``; does nothing where that is not a terminal."""
 
     def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, refresh_per_second=5, transient=True) if console.is_terminal else None
+        super().__init__(console)
         self._counts: Counter[Outcome] = Counter()
 
     def show(self, verdict: Verdict, warning: str = "") -> None:
         """Take the newest verdict, and what else the operator should know, in a few words."""
         self._counts[verdict.outcome] += 1
-        if self._live is None:
+        if not self.visible:
             return
         score = f"{verdict.scores.score:.3f} of {verdict.threshold:.3f}" if verdict.scores and verdict.threshold else verdict.reason
         counts = "  ".join(f"{outcome.value} {self._counts[outcome]}" for outcome in Outcome)
@@ -32,13 +31,4 @@ class StatusLine:
         if warning:
             line.append(f"   {warning}", "bold yellow")
         line.append(f"   {sum(verdict.stage_ms.values()):.1f} ms   {verdict.source}", "dim")
-        self._live.update(line)
-
-    def __enter__(self) -> StatusLine:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self.update(line)

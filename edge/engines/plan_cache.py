@@ -6,10 +6,8 @@ outputs are stored; one whose bytes are not those that were stored is never hand
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 import threading
 import time
@@ -24,14 +22,14 @@ from edge.clock import Clock
 from edge.durable_files import new_folder, write_file
 from edge.engines.build_observer import BuildObserver
 from edge.engines.tensorrt_builder import BuiltPlan
-from edge.errors import BuildStoppedError, ConfigError, OutputError, PlanError
+from edge.errors import BuildStoppedError, ConfigError, PlanError
+from edge.file_lock import LOCK, lock_file, taken
 from edge.strict_yaml import StrictModel, load_yaml, parse
 
 FORMAT_VERSION = 1
 FOLDER = "engines"
 RECORD = "plan.yaml"
 PLAN = "model.plan"
-LOCK = ".lock"
 LOCK_POLL_NS = 200_000_000
 LOCK_TIMEOUT_NS = 3_600_000_000_000
 L4T_RELEASE = Path("/etc/nv_tegra_release")
@@ -162,29 +160,18 @@ class PlanCache:
 
         Raises OutputError, PlanError after an hour, BuildStoppedError when told to stop while waiting.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise OutputError(f"{self.folder}: cannot write there: {error.strerror}; choose another --state") from error
-        try:
+        with lock_file(self.folder) as handle:
             waited, deadline_ns, never = False, clock.monotonic_ns() + LOCK_TIMEOUT_NS, threading.Event()
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError:
-                    if not waited:
-                        observer.say(f"another process is building plans in {self.folder}; waiting for it")
-                    waited = True
+            while not taken(handle):
+                if not waited:
+                    observer.say(f"another process is building plans in {self.folder}; waiting for it")
+                waited = True
                 if observer.stopped():
                     raise BuildStoppedError("stopped while waiting for another process that builds plans")
                 if clock.monotonic_ns() > deadline_ns:
                     raise PlanError(f"{self.folder}: another process has been building plans for an hour; end it, then try again")
                 clock.wait(never, LOCK_POLL_NS)
             yield waited
-        finally:
-            os.close(handle)
 
     def prune(self, key: PlanKey, models: set[str]) -> list[Path]:
         """Remove what ``key``'s machine cannot load and plans of other graphs than ``models`` (sha256); returns what went.

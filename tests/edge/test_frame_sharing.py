@@ -126,7 +126,9 @@ def test_a_path_longer_than_a_socket_address_serves(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 120) / SOCKET
     server = FrameServer(path, CLOCK)
     SharedFrames(path, CLOCK).close()
+    assert path.exists()
     server.close()
+    assert not path.exists()
 
 
 def test_a_reader_that_takes_nothing_holds_up_nobody(inspection: Inspection, monkeypatch: pytest.MonkeyPatch) -> None:
