@@ -1,4 +1,4 @@
-"""A picture for every part. Without triggers every frame is a part; with them, a part is a trigger, and its frame comes after it."""
+"""A picture for every part. Without triggers every frame is a part; with them a part is a trigger, and its frame comes after."""
 
 from __future__ import annotations
 
@@ -133,16 +133,17 @@ class TriggeredFeed(PartFeed):
         while True:
             left_ms = (part.deadline_ns - self._clock.monotonic_ns()) // 1_000_000
             if left_ms <= 0:
-                raise CameraError("no picture exposed after the trigger came before the deadline; check trigger, exposure and cable")
+                raise CameraError(
+                    "no picture exposed after the trigger came before the deadline; check trigger, exposure and cable"
+                )
             frame = self._camera.read(left_ms)
-            began = frame.exposed_ns - self._lead_ns
-            if not self._camera.live or began >= part.trigger_ns:
-                late_ms = (began - part.trigger_ns) / 1e6
-                if self._camera.live and began - part.trigger_ns > self._within_ns:
-                    raise CameraError(
-                        f"the picture was exposed {late_ms:.1f} ms after the trigger, more than the {self._within_ns / 1e6:g} allowed: "
-                        "it may show another part"
-                    )
+            after_ns = frame.exposed_ns - self._lead_ns - part.trigger_ns
+            if self._camera.live and after_ns > self._within_ns:
+                raise CameraError(
+                    f"the picture was exposed {after_ns / 1e6:.1f} ms after the trigger, more than the {self._within_ns / 1e6:g} "
+                    "allowed: it may show another part"
+                )
+            if not self._camera.live or after_ns >= 0:
                 return frame
 
 
