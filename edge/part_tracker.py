@@ -57,12 +57,15 @@ class PartTiming:
 
     def __post_init__(self) -> None:
         if self.delay_counts is None and self.deadline > self.delay:
-            raise ValueError(f"the verdict must be there before the arm acts: deadline {self.deadline} ns, delay {self.delay} ns")
+            raise ValueError(
+                f"the verdict must be there before the arm acts: deadline {_ms(self.deadline)}, reject delay {_ms(self.delay)}"
+            )
         if self.pulse <= 2 * self.tolerance:
-            raise ValueError(f"a window must be longer than twice the tolerance: pulse {self.pulse} ns, {self.tolerance} ns")
+            raise ValueError(f"the pulse must be longer than twice the tolerance: {_ms(self.pulse)}, {_ms(self.tolerance)}")
         if self.spacing < self.pulse + self.tolerance:
             raise ValueError(
-                f"windows would overlap: spacing {self.spacing} ns, pulse {self.pulse} ns and {self.tolerance} ns late"
+                f"parts this close cannot be told apart at the arm: spacing {_ms(self.spacing)}, pulse {_ms(self.pulse)} "
+                f"and {_ms(self.tolerance)} of tolerance"
             )
 
 
@@ -142,7 +145,7 @@ class PartTracker:
         begin = at_ns + timing.delay if timing.delay_counts is None else None
         part = Part(self._next_id, at_ns, at_ns + timing.deadline, counts, begin, None if begin is None else begin + timing.pulse)
         if last is not None and at_ns - last < timing.spacing:
-            gap = f"{(at_ns - last) / 1e6:.1f} ms"
+            gap = _ms(at_ns - last)
             if self._parts:
                 self._fault(self._parts[-1], f"the next part followed after {gap}, too close to be told apart at the arm")
             self._fault(part, f"it followed the last part after {gap}, too close to be told apart at the arm")
@@ -246,3 +249,7 @@ class PartTracker:
     def _fault(self, part: Part, reason: str) -> None:
         if part.outcome is not Outcome.FAULT:
             part.outcome, part.reason = Outcome.FAULT, reason
+
+
+def _ms(nanoseconds: int) -> str:
+    return f"{nanoseconds / 1e6:g} ms"
