@@ -37,7 +37,7 @@ def test_every_convolution_and_the_distances_to_the_centres_are_counted() -> Non
     cells = shape.map_height * shape.map_width
     fine, deep = shape.groups
     coarse = shape.group_grid(deep)[0] * shape.group_grid(deep)[1]
-    distances = fine.channels * shape.centers * cells + deep.channels**2 * coarse
+    distances = (fine.channels + 1) * shape.centers * cells + deep.channels**2 * coarse
     laplacian = 9 * (shape.height - 2) * (shape.width - 2)
     cost = graph_cost(model, tensors)
     assert cost.macs == convolutions[0] + distances + laplacian
