@@ -132,7 +132,7 @@ def feature_distance(z: Tensor, group: FeatureGroup, centers: Tensor | None, whi
     if group.norm == "nearest":
         assert centers is not None
         table = torch.cat([-2.0 * centers, (centers * centers).sum(1, keepdim=True)], 1).T
-        positions = torch.cat([rows.T, torch.ones(h * w, 1)], 1).split(max(1, TABLE_BYTES // (4 * len(centers))))
+        positions = torch.cat([rows.T, rows.new_ones(h * w, 1)], 1).split(max(1, TABLE_BYTES // (4 * len(centers))))
         nearest = torch.cat([torch.matmul(some, table).amin(dim=1) for some in positions]) + (rows * rows).sum(0)
         return torch.sqrt(torch.clamp(nearest, min=0.0)).reshape(h, w)
     if group.norm == "mahalanobis":
