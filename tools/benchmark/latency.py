@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import resource
 import sys
 import threading
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from edge.reject_line import RejectLine
 from edge.station_view import CurrentView, StationView
 from edge.verdict import Verdict
 from edge.verdict_log import VerdictLog
+from tools.benchmark.peak_memory import peak_memory_mb
 
 WARM_UP = 10
 STAGES = ("decode", "preprocess", "engine", "decision", "rest", "whole")
@@ -109,6 +109,6 @@ def measure_latency(engine: Engine, view: StationView, slot: CalibrationSlot, im
         milliseconds={stage: (float(p50[i]), float(p99[i])) for i, stage in enumerate(STAGES)},
         frames=len(rows),
         outside_engine=float(np.median((table[:, 3] + table[:, 4]) / table[:, 2])),
-        peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        peak_memory_mb=peak_memory_mb(),
         imports_torch="torch" in sys.modules,
     )
