@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, NonNegativeInt, field_validator
+from pydantic import Field, field_validator
 
 from edge.cameras.camera_settings import CameraSettings
 from edge.errors import ConfigError
-from edge.part_tracker import PartTiming
+from edge.line_config import LinesConfig, LineStopConfig, RejectConfirmConfig, StrobeConfig
 from edge.preprocess import Region
 from edge.strict_yaml import StrictModel, load_model
-
-MS = 1_000_000
+from edge.timing_config import TimingConfig
+from edge.trigger_config import TriggerConfig
 
 
 class CameraConfig(StrictModel):
@@ -50,68 +49,6 @@ class RegionConfig(StrictModel):
         return Region(self.x, self.y, self.width, self.height)
 
 
-class LineConfig(StrictModel):
-    """One GPIO output. The chip is found by label or path, the line by name or offset."""
-
-    chip: str = Field(description="label (tegra234-gpio) or path (/dev/gpiochip0)")
-    line: str | NonNegativeInt = Field(description="line name (PQ.05) or offset")
-    active: Literal["high", "low"] = Field("high", description="physical level that means `true`")
-
-
-class RejectLineConfig(LineConfig):
-    """The reject line. The default is fail-safe: low means reject, so that the line must be driven to let a part pass."""
-
-    active: Literal["high", "low"] = "low"
-
-
-class LinesConfig(StrictModel):
-    """Outputs to the machine."""
-
-    backend: Literal["gpiod", "recording"] = Field("gpiod", description="recording drives nothing and says so")
-    reject: RejectLineConfig | None = None
-    ready: LineConfig | None = None
-
-
-class TimingConfig(StrictModel):
-    """From the trigger to the arm; only with a trigger. See edge/part_tracker.py."""
-
-    deadline_ms: int = Field(150, ge=1, le=600_000, description="from the trigger to the verdict; later is a FAULT")
-    reject_delay_ms: int | None = Field(None, ge=1, le=600_000, description="from the trigger to the arm")
-    reject_delay_counts: int | None = Field(None, ge=1, description="the same in encoder counts")
-    spacing_ms: int | None = Field(None, ge=1, description="parts closer than this are both rejected; default: pulse + tolerance")
-    tolerance_ms: int = Field(2, ge=0, le=1000, description="the line may change so late in a part's window")
-    exposure_lead_ms: float | None = Field(
-        None, ge=0, description="exposure may begin so long before a frame's time stamp; default: one frame"
-    )
-    exposure_within_ms: float = Field(100, gt=0, description="a frame later than this after its trigger is a FAULT")
-    parts_in_flight: int = Field(64, ge=1, le=10_000)
-    travel_limit_ms: int = Field(
-        60_000, ge=1, description="a part that the encoder does not bring to the arm in this time is a FAULT"
-    )
-    between_parts: Literal["reject", "pass"] = Field("reject", description="what the line says while no part is at the arm")
-
-    def part_timing(self, pulse_ms: int, debounce_ms: float) -> PartTiming:
-        """As the tracker takes it; raises ConfigError where the times contradict each other."""
-        if (self.reject_delay_ms is None) == (self.reject_delay_counts is None):
-            raise ConfigError("timing: a trigger needs either reject_delay_ms or reject_delay_counts; give one of them")
-        spacing = self.spacing_ms if self.spacing_ms is not None else pulse_ms + self.tolerance_ms
-        try:
-            return PartTiming(
-                deadline=self.deadline_ms * MS,
-                delay=(self.reject_delay_ms or 0) * MS,
-                pulse=pulse_ms * MS,
-                debounce=round(debounce_ms * MS),
-                spacing=spacing * MS,
-                tolerance=self.tolerance_ms * MS,
-                delay_counts=self.reject_delay_counts,
-                travel_limit=self.travel_limit_ms * MS,
-                capacity=self.parts_in_flight,
-                idle_rejects=self.between_parts == "reject",
-            )
-        except ValueError as error:
-            raise ConfigError(f"timing: {error}; correct the station file") from error
-
-
 class DriftConfig(StrictModel):
     """When a drift is told."""
 
@@ -126,6 +63,10 @@ class StationConfig(StrictModel):
     region: RegionConfig | None = None
     ignore_mask: Path | None = Field(None, strict=False, description="picture in camera pixels; not black is ignored")
     lines: LinesConfig = LinesConfig()
+    trigger: TriggerConfig = TriggerConfig()
+    strobe: StrobeConfig = StrobeConfig()
+    reject_confirm: RejectConfirmConfig | None = None
+    line_stop: LineStopConfig = LineStopConfig()
     drift: DriftConfig = DriftConfig()
     timing: TimingConfig = TimingConfig()
     reject_pulse_ms: int = Field(200, ge=1, le=60000, description="shortest time the reject line is held")
