@@ -60,9 +60,7 @@ class PartTiming:
         if self.pulse <= 2 * self.tolerance:
             raise ValueError(f"a window must be longer than twice the tolerance: pulse {self.pulse} ns, {self.tolerance} ns")
         if self.spacing < self.pulse + self.tolerance:
-            raise ValueError(
-                f"windows would overlap: spacing {self.spacing} ns, pulse {self.pulse} ns and {self.tolerance} ns late"
-            )
+            raise ValueError(f"windows would overlap: spacing {self.spacing} ns, pulse {self.pulse} ns and {self.tolerance} ns late")
 
 
 @dataclass(slots=True)
