@@ -8,7 +8,9 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, field_validator
 
 from edge.cameras.camera_settings import CameraSettings
+from edge.challenge import ChallengeConfig
 from edge.errors import ConfigError
+from edge.frame_health_config import FrameHealthConfig
 from edge.preprocess import Region
 from edge.strict_yaml import StrictModel, load_model
 
@@ -84,6 +86,9 @@ class StationConfig(StrictModel):
     ignore_mask: Path | None = Field(None, strict=False, description="picture in camera pixels; not black is ignored")
     lines: LinesConfig = LinesConfig()
     drift: DriftConfig = DriftConfig()
+    frame_health: FrameHealthConfig = FrameHealthConfig()
+    challenge: ChallengeConfig = ChallengeConfig()
+    shadow: bool = Field(False, description="verdicts are recorded, no line that acts on parts is opened, ready stays off")
     reject_pulse_ms: int = Field(200, ge=1, le=60000, description="shortest time the reject line is held")
     pass_valid_ms: int = Field(1000, ge=1, le=60000, description="a PASS not renewed for this long falls back to reject")
 
