@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from edge.challenge import HOUR_NS, SECOND_NS, Challenge, ChallengeConfig, Result
+from edge.challenge_announcement import ChallengeAnnouncement
+from edge.challenge_cli import main
 from edge.verdict import Outcome
 
 DAILY = ChallengeConfig(every_hours=8, within_s=60)
@@ -103,3 +108,20 @@ class AnyDay(RuleBasedStateMachine):
 
 AnyDay.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, derandomize=True)
 test_any_day = AnyDay.TestCase
+
+
+def test_each_announcement_comes_once_and_an_old_one_not_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = tmp_path / "state"
+    arguments = ["--state", str(state), "--operator", "Ann"]
+    looking = ChallengeAnnouncement(state)
+    assert not looking.came()
+    assert main(arguments) == 0
+    assert "present the challenge part now" in capsys.readouterr().err
+    assert looking.came()
+    assert not looking.came()
+    assert not ChallengeAnnouncement(state).came()
+    assert main(arguments) == 0
+    assert looking.came()
+    (tmp_path / "file").write_text("")
+    assert main(["--state", str(tmp_path / "file" / "state")]) == 2
+    assert "choose another --state" in capsys.readouterr().err
