@@ -8,6 +8,7 @@ from pathlib import Path
 STATE_FOLDER = Path("/var/lib/edge-inspect")
 DEFAULT_BUNDLE = STATE_FOLDER / "bundle"
 DEFAULT_STATION = Path("/etc/edge-inspect/station.yaml")
+DEFAULT_RECIPES = Path("/etc/edge-inspect/recipes.yaml")
 
 
 def bundle_path(given: Path | None) -> Path:
@@ -26,6 +27,11 @@ def state_path(given: Path | None, bundle: Path) -> Path:
 def station_path(given: Path | None) -> Path | None:
     """``--station``, else EDGE_INSPECT_STATION, else the device's own where it exists, else none."""
     return given or _from_environment("EDGE_INSPECT_STATION") or (DEFAULT_STATION if DEFAULT_STATION.is_file() else None)
+
+
+def recipes_path(given: Path | None) -> Path:
+    """``--recipes``, else EDGE_INSPECT_RECIPES, else the device's own."""
+    return given or _from_environment("EDGE_INSPECT_RECIPES") or DEFAULT_RECIPES
 
 
 def _from_environment(name: str) -> Path | None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from edge.cameras.camera_settings import CameraSettings
+from edge.challenge import ChallengeConfig
 from edge.errors import ConfigError
+from edge.frame_health_config import FrameHealthConfig
 from edge.line_config import LinesConfig, LineStopConfig, RejectConfirmConfig, StrobeConfig
 from edge.preprocess import Region
 from edge.strict_yaml import StrictModel, load_model
@@ -69,6 +71,9 @@ class StationConfig(StrictModel):
     line_stop: LineStopConfig = LineStopConfig()
     drift: DriftConfig = DriftConfig()
     timing: TimingConfig = TimingConfig()
+    frame_health: FrameHealthConfig = FrameHealthConfig()
+    challenge: ChallengeConfig = ChallengeConfig()
+    shadow: bool = Field(False, description="verdicts are recorded, no line that acts on parts is opened, ready stays off")
     reject_pulse_ms: int = Field(200, ge=1, le=60000, description="shortest time the reject line is held")
     pass_valid_ms: int = Field(1000, ge=1, le=60000, description="a PASS not renewed for this long falls back to reject")
 

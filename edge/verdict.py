@@ -43,7 +43,7 @@ class Verdict:
 
     Times are monotonic nanoseconds, except ``wall_ns``. ``margin`` = score − threshold: negative for a pass.
     ``reason`` is empty for a PASS, and says in one line why a part is rejected or at fault. ``degraded`` says what the engine
-    stands in for and why, empty where it is the one that was asked for.
+    stands in for and why, empty where it is the one that was asked for. ``shadow``: recorded only, no line acts on it.
     """
 
     part_id: int
@@ -59,6 +59,7 @@ class Verdict:
     calibration_serial: int | None
     stage_ms: dict[str, float] = field(default_factory=dict)
     degraded: str = ""
+    shadow: bool = False
 
     @property
     def margin(self) -> float | None:
