@@ -17,7 +17,7 @@ MOST_AT_ONCE = 512
 
 
 class BackgroundWriter(Generic[Item]):
-    """Hands batches of at most 512 items, in order, to ``write`` on a thread of its own.
+    """Hands batches of at most ``most`` items, in order, to ``write`` on a thread of its own.
 
     capacity: of what is queued and being written, in the unit of ``weigh``; what does not fit is counted in ``dropped``. A batch
     the disk does not take is tried again every ``retry_s``; without it the batch is dropped and counted. Either is told once,
@@ -34,9 +34,10 @@ class BackgroundWriter(Generic[Item]):
         retry_s: float | None = None,
         idle: Callable[[], None] | None = None,
         idle_s: float | None = None,
+        most: int = MOST_AT_ONCE,
     ) -> None:
         self._what, self._write, self._tell, self._capacity, self._weigh = what, write, tell, capacity, weigh
-        self._retry_s, self._idle, self._idle_s = retry_s, idle, idle_s
+        self._retry_s, self._idle, self._idle_s, self._most = retry_s, idle, idle_s, most
         self._changed = threading.Condition()
         self._waiting: deque[Item] = deque()
         self._weight = self._taken = self._done = self.dropped = 0
@@ -87,7 +88,7 @@ class BackgroundWriter(Generic[Item]):
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closing, self._idle_s)
-                batch = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
+                batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
                 if not batch and self._closing:
                     return
             if batch:
