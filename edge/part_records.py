@@ -12,6 +12,7 @@ from typing import Any
 
 from edge.background_writer import BackgroundWriter
 from edge.clock import Clock
+from edge.damaged_database import set_aside
 from edge.errors import OutputError, RecordsError
 from edge.file_lock import lock_file, taken
 from edge.part_schema import migrate
@@ -147,22 +148,11 @@ class PartRecords:
             raise
         except sqlite3.DatabaseError as error:
             first = _highest_id(self.path) + 1
-            aside = self._set_aside()
+            aside = set_aside(self.path, self._clock.wall_ns())
             tell(f"{self.path}: is damaged ({error}); it is now {aside.name}, and new records begin at part {first}")
             connection, recovered = _connect(self.path)
             connection.execute("UPDATE numbering SET first_part_id = ?", (first,))
             return connection, recovered
-
-    def _set_aside(self) -> Path:
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._clock.wall_ns() / 1e9))
-        aside = self.path.with_name(f"parts.damaged-{stamp}.sqlite")
-        try:
-            for suffix in ("-wal", "-shm", ""):
-                with suppress(FileNotFoundError):
-                    self.path.with_name(FILE + suffix).rename(aside.with_name(aside.name + suffix))
-        except OSError as error:
-            raise OutputError(f"{self.path}: is damaged, and cannot be set aside: {error.strerror}; move it away") from error
-        return aside
 
     def _next_part_id(self) -> int:
         highest, first = self._connection.execute(
