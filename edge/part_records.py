@@ -20,6 +20,7 @@ from edge.part_tracker import Action, Part
 from edge.records_config import RecordsConfig
 from edge.verdict import Outcome, Verdict, finite_or_none
 
+FOLDER = "records"
 FILE = "parts.sqlite"
 CAPACITY = 16_384
 """Statements that wait for the disk, three a part."""
@@ -155,6 +156,8 @@ class PartRecords:
             return connection, recovered
 
     def _next_part_id(self) -> int:
+        highest: int | None
+        first: int
         highest, first = self._connection.execute(
             "SELECT (SELECT max(part_id) FROM parts), first_part_id FROM numbering"
         ).fetchone()

@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeInt, field_validator
 from edge.cameras.camera_settings import CameraSettings
 from edge.errors import ConfigError
 from edge.preprocess import Region
+from edge.records_config import ArchiveConfig, RecordsConfig
 from edge.strict_yaml import StrictModel, load_model
 
 
@@ -84,6 +85,8 @@ class StationConfig(StrictModel):
     ignore_mask: Path | None = Field(None, strict=False, description="picture in camera pixels; not black is ignored")
     lines: LinesConfig = LinesConfig()
     drift: DriftConfig = DriftConfig()
+    records: RecordsConfig = RecordsConfig()
+    archive: ArchiveConfig = ArchiveConfig()
     reject_pulse_ms: int = Field(200, ge=1, le=60000, description="shortest time the reject line is held")
     pass_valid_ms: int = Field(1000, ge=1, le=60000, description="a PASS not renewed for this long falls back to reject")
 
