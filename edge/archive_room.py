@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import insort
+from bisect import bisect_left
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -70,8 +70,12 @@ class ArchiveRoom:
                     self.add(Archived(path.parts[-3], path.name, int(found[1]), kind, size))
 
     def add(self, picture: Archived) -> None:
-        """It is there now."""
-        insort(self._pictures[picture.kind], picture)
+        """It is there now, in place of one with the same name."""
+        pictures = self._pictures[picture.kind]
+        place = bisect_left(pictures, picture)
+        if place < len(pictures) and pictures[place] == picture:
+            self.used -= pictures.pop(place).size
+        pictures.insert(place, picture)
         self.used += picture.size
 
     def make_room(self, size: int, kind: Kind) -> tuple[bool, list[Archived]]:

@@ -117,10 +117,9 @@ class BackgroundWriter(Generic[Item]):
             act()
         except Exception as error:  # a fault of the program is no reason to stop inspecting either
             if self.failure is None:
+                remedy = "" if isinstance(error, OutputError) else "; free space or check the disk"
                 kind = "" if isinstance(error, MAY_PASS) else f"unexpected {type(error).__name__}: "
-                self._tell(
-                    f"{self._what}: cannot be written: {kind}{error}; inspection goes on without; free space or check the disk"
-                )
+                self._tell(f"{self._what}: cannot be written: {kind}{error}{remedy}; inspection goes on without")
             self.failure = error
             return False
         if self.failure is not None and act is not self._idle:

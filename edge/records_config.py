@@ -11,7 +11,7 @@ from edge.strict_yaml import StrictModel
 
 
 class RecordsConfig(StrictModel):
-    """How long the record of a part is kept; the oldest go first. 1,000,000 parts take about 0.3 GB."""
+    """How long records are kept; the oldest go first. A million parts take 0.13 GB, and more where many have a reason."""
 
     keep_parts: int = Field(1_000_000, ge=1000, description="most parts that are kept")
     keep_days: float | None = Field(None, gt=0, le=36500, description="and none older than this, by the machine's clock")

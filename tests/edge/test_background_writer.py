@@ -87,7 +87,7 @@ def test_a_full_disk_is_tried_again_until_there_is_room_and_nothing_is_lost() ->
         assert writer.failure is None
     assert disk.taken == [1, 2]
     assert len(disk.told) == 2
-    assert "No space left on device; inspection goes on" in disk.told[0]
+    assert "No space left on device; free space or check the disk; inspection goes on without" in disk.told[0]
     assert "written again; 0 lost" in disk.told[1]
 
 

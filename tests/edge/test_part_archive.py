@@ -207,6 +207,16 @@ def test_what_a_killed_writer_left_is_cleared_away_and_other_files_are_left_alon
     assert sorted(path.name for path in folder.iterdir()) == ["000000002_000000.png", "notes.txt"]
 
 
+def test_a_picture_of_the_same_name_takes_the_place_of_the_other(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.keep(verdict(1), verdict(2), verdict(1))
+    used = shelf.archive._room.used
+    shelf.archive.close()
+    room = ArchiveRoom(tmp_path, 10**6)
+    room.survey()
+    assert room.used == used
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     with pytest.raises(RecordsError, match="another edge-inspect"):
