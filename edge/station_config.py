@@ -12,6 +12,7 @@ from edge.errors import ConfigError
 from edge.frame_health_config import FrameHealthConfig
 from edge.line_config import LinesConfig, LineStopConfig, RejectConfirmConfig, StrobeConfig
 from edge.preprocess import Region
+from edge.records_config import ArchiveConfig, RecordsConfig
 from edge.strict_yaml import StrictModel, load_model
 from edge.timing_config import TimingConfig
 from edge.trigger_config import TriggerConfig
@@ -74,6 +75,8 @@ class StationConfig(StrictModel):
     frame_health: FrameHealthConfig = FrameHealthConfig()
     challenge: ChallengeConfig = ChallengeConfig()
     shadow: bool = Field(False, description="verdicts are recorded, no line that acts on parts is opened, ready stays off")
+    records: RecordsConfig = RecordsConfig()
+    archive: ArchiveConfig = ArchiveConfig()
     reject_pulse_ms: int = Field(200, ge=1, le=60000, description="shortest time the reject line is held")
     pass_valid_ms: int = Field(1000, ge=1, le=60000, description="a PASS not renewed for this long falls back to reject")
 
