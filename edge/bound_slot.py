@@ -41,6 +41,10 @@ class BoundSlot:
             raise SlotError(reason) from error
         self._slot = slot
 
+    def test(self) -> None:
+        """Bind the slot once more and score its reference images; raises EngineError where they do not come out as recorded."""
+        self._restore()
+
     def infer(self, image: Image) -> Inference:
         """Score uint8 height×width×3 with ``slot``; raises EngineError, also while the engine may hold anything else."""
         if not self._sound:

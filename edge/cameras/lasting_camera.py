@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+from edge.camera_backoff import CameraBackoff
 from edge.cameras.base import Camera
 from edge.clock import Clock
 from edge.errors import CameraLostError, CameraOpenError
 from edge.frame import Frame
 
-FIRST_WAIT_NS = 500_000_000
-LONGEST_WAIT_NS = 8_000_000_000
-
 
 class LastingCamera:
-    """``camera``, and what ``reopen`` gives after it is lost; the wait between attempts doubles up to eight seconds."""
+    """``camera``, and what ``reopen`` gives after it is lost; ``CameraBackoff`` says when that is tried."""
 
     def __init__(self, camera: Camera, reopen: Callable[[], Camera], clock: Clock) -> None:
         self._camera: Camera | None = camera
         self._reopen, self._clock = reopen, clock
         self.name, self.live = camera.name, camera.live
-        self._wait_ns, self._next_ns, self._last_error = FIRST_WAIT_NS, 0, ""
+        self._backoff, self._next_ns, self._last_error = CameraBackoff(), 0, ""
 
     @property
     def retry_in_ns(self) -> int:
@@ -32,7 +30,9 @@ class LastingCamera:
         """As Camera.read; where the camera is lost, it is opened again first when that is due, and else CameraLostError raised."""
         camera = self.reopen()
         try:
-            return camera.read(timeout_ms)
+            frame = camera.read(timeout_ms)
+            self._backoff.opened(self._clock.monotonic_ns())
+            return frame
         except CameraLostError:
             self._give_up()
             raise
@@ -47,8 +47,7 @@ class LastingCamera:
         if camera is not None:
             with suppress(Exception):  # it is lost already, and the next one is waited for
                 camera.close()
-        self._wait_ns = FIRST_WAIT_NS
-        self._next_ns = self._clock.monotonic_ns() + self._wait_ns
+        self._wait()
         self._last_error = f"{self.name}: is lost"
 
     def reopen(self) -> Camera:
@@ -60,8 +59,11 @@ class LastingCamera:
         try:
             self._camera = self._reopen()
         except CameraOpenError as error:
-            self._wait_ns = min(2 * self._wait_ns, LONGEST_WAIT_NS)
-            self._next_ns = self._clock.monotonic_ns() + self._wait_ns
+            self._wait()
             self._last_error = str(error)
             raise CameraLostError(str(error)) from error
         return self._camera
+
+    def _wait(self) -> None:
+        now = self._clock.monotonic_ns()
+        self._next_ns = now + self._backoff.failed(now)
