@@ -27,6 +27,8 @@ from edge.verdict import Outcome, Verdict
 FOLDER = "archive"
 GOOD_QUEUE = 0.5
 """Share of the queue that good pictures may take; the rest waits for what matters more."""
+HIGHEST_START = 0.5
+"""Of the threshold: the heat begins no higher, and ends there."""
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 """Lossless at any level; this is the fastest."""
 
@@ -86,18 +88,19 @@ class PartArchive:
         digest = hashlib.blake2b(verdict.part_id.to_bytes(8, "big", signed=True), digest_size=8).digest()
         return Kind.GOOD if int.from_bytes(digest, "big") < self._config.good_share * 2**64 else None
 
-    def add(self, verdict: Verdict, image: Image, anomaly_map: Array | None, region: Region | None) -> None:
+    def add(self, verdict: Verdict, image: Image, anomaly_map: Array | None, region: Region | None, usual: float = 0.0) -> None:
         """Keep the picture where ``kind`` says so; returns at once.
 
         image: uint8 H×W×3, as the camera gave it, and map: both are held and must not be written to any more. region: what the map
-        lies over, None for the whole image.
+        lies over, None for the whole image. usual: the map's mean on good parts (baseline of the slot), where the heat begins.
         """
         kind = self.kind(verdict)
         if kind is None:
             return
         share = None
         if self._config.heat_maps and anomaly_map is not None and verdict.threshold is not None:
-            share = anomaly_map / max(abs(verdict.threshold), 1e-9)
+            low = min(usual, HIGHEST_START * verdict.threshold)
+            share = (anomaly_map - low) / max(verdict.threshold - low, 1e-9)
         picture = _Picture(verdict.part_id, verdict.wall_ns, kind, image, share, region)
         self._writer.add(picture, GOOD_QUEUE if kind is Kind.GOOD else 1.0)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from edge.durable_files import new_content
 from edge.exit_code import reported
@@ -93,7 +93,8 @@ def _list(query: RecordQuery, since: int, until: int, options: argparse.Namespac
         for row in rows:
             print(json.dumps({"time": _time(row["wall_ns"]), **row}))
         return
-    table = Table("part", "time", "verdict", "score", "threshold", "action", "confirm", "reason", "picture", box=None)
+    picture = Column("picture", overflow="fold", min_width=42)
+    table = Table("part", "time", "verdict", "score", "threshold", "action", "confirm", "reason", picture, box=None)
     for row in rows:
         figures = ("" if row[name] is None else f"{row[name]:.4g}" for name in ("score", "threshold"))
         said = (row["outcome"] or "–", *figures, row["action"] or "–", row["confirm"], row["reason"], row["image"])

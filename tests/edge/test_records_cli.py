@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -75,7 +76,7 @@ def test_a_shift_without_parts_says_when_the_newest_was(state: Path, capsys: pyt
 def test_parts_are_listed_and_chosen_and_the_terminal_is_safe(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--state", str(state), *SPAN, "--list", "--last", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines if line.strip()[:1].isdecimal()] == ["7", "8", "9"]
+    assert [found[1] for line in lines if (found := re.match(r" (\d) ", line))] == ["7", "8", "9"]
     assert main(["--state", str(state), *SPAN, "--list", "--json", "--outcome", "FAULT", "--action", "late"]) == 0
     (late,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (late["part_id"], late["time"], late["late_ns"]) == (7, "2023-11-14T22:20:20Z", 0)
