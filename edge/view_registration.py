@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -58,14 +59,18 @@ def small_grey(image: Image) -> Array:
 
 def shift_between(reference: Array, now: Array) -> Shift:
     """How ``now`` is moved against ``reference``, both float32 SIDE×SIDE; by phase correlation under a Hann window."""
-    window = cv2.createHanningWindow((SIDE, SIDE), cv2.CV_32F)
-    (right, down), _ = cv2.phaseCorrelate(reference - reference.mean(), now - now.mean(), window)
+    (right, down), _ = cv2.phaseCorrelate(reference - reference.mean(), now - now.mean(), _window())
     x, y = round(right), round(down)
     still = _likeness(reference, now, 0, 0)
     if abs(x) >= SIDE or abs(y) >= SIDE:
         return Shift(right / SIDE, down / SIDE, 0.0, 0.0)
     likeness = _likeness(reference, now, x, y)
     return Shift(right / SIDE, down / SIDE, likeness, likeness - still)
+
+
+@cache
+def _window() -> Array:
+    return np.asarray(cv2.createHanningWindow((SIDE, SIDE), cv2.CV_32F), np.float32)
 
 
 def _common(pictures: Sequence[Array]) -> Array:
