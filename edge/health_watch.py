@@ -22,8 +22,8 @@ CLOSE_S = 2.0
 class HealthWatch:
     """A thread, while entered.
 
-    fault_all: makes every part in flight a FAULT. say: one line for people. weak: name → why it is not as it should be now, or "".
-    also: is called at each look.
+    fault_all: makes every part in flight a FAULT. say: one line for people. weaknesses: name → why it is not as it should be now,
+    or empty. also: is called at each look.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class HealthWatch:
         states: LineStates,
         fault_all: Callable[[str], None],
         say: Callable[[str], None],
-        weak: Mapping[str, Callable[[], str]],
+        weaknesses: Callable[[], Mapping[str, str]],
         also: Callable[[], None],
         clock: Clock,
         tree: SystemTree | None = None,
@@ -39,7 +39,7 @@ class HealthWatch:
         self._states, self._fault_all, self._say, self._also, self._clock = states, fault_all, say, also, clock
         tree = tree or SystemTree()
         self._seldom = {"heat": tree.throttled, "memory": tree.short_of_memory}
-        self._weak = weak
+        self._weaknesses = weaknesses
         self._clocks = Clocks(Instant.now(), GAP_NS)
         self._looks = 0
         self._stop = threading.Event()
@@ -54,12 +54,11 @@ class HealthWatch:
             self._say(f"{news.fault}: every part in flight is a FAULT")
             with suppress(LineError):  # the line's own failure ends the run
                 self._fault_all(news.fault)
-        checks = dict(self._weak)
+        found = dict(self._weaknesses())
         if self._looks % HEAT_EVERY == 0:
-            checks |= self._seldom
+            found |= {what: check() for what, check in self._seldom.items()}
         self._looks += 1
-        for what, check in checks.items():
-            reason = check()
+        for what, reason in found.items():
             if reason:
                 self._states.weaken(what, reason)
             else:

@@ -35,8 +35,8 @@ class Conveyor:
 class TriggerWatch:
     """Reads ``trigger`` on a thread of its own until closed; ``failure`` says why it ended before.
 
-    parts: what was accepted, in order. accepted: is told of each part before it can be judged. missed: is told how many parts came
-    without a trigger of their own. Neither may block. ``counts`` holds how many were accepted, missed, and refused for which reason.
+    parts: what was accepted, in order. accepted: is told of each part before it can be judged. missed: how many parts came
+    without a trigger of their own. Neither may block. ``counts``: how many were accepted, missed, and refused for which reason.
     """
 
     def __init__(
