@@ -163,7 +163,7 @@ class Inspection:
             )
 
         def changed(change: Transition) -> None:
-            kept.event(change)
+            kept.audit("state", **change.record())
             manager.status(f"{change.after.value}: {change.reason}" if change.reason else change.after.value)
             if change.reason:
                 announcer.add(f"{change.before.value} → {change.after.value}: {change.reason}")
@@ -216,7 +216,7 @@ class Inspection:
             kept.audit("calibration", text=text, refused=bad)
 
         def tell_drift(event: DriftEvent) -> None:
-            kept.event(event)
+            kept.drifted(event)
             announcer.add(f"drift: {event.message}")
 
         def frame_health(for_slot: CalibrationSlot) -> FrameHealth:

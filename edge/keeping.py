@@ -15,7 +15,6 @@ from edge.clock import Clock
 from edge.drift_watch import DriftEvent
 from edge.engines.base import Inference
 from edge.event_chain import canonical
-from edge.line_states import Transition
 from edge.part_archive import PartArchive
 from edge.part_feed import Seen
 from edge.part_records import PartRecords
@@ -79,12 +78,10 @@ class Keeping:
         if self.recorder is not None:
             self.recorder.add(verdict, seen.frame, slot)
 
-    def event(self, event: Transition | DriftEvent) -> None:
-        """Something between two parts."""
+    def drifted(self, event: DriftEvent) -> None:
+        """The parts are no longer, or again, as at the calibration."""
         if self._log is not None:
             self._log.add(event)
-        if isinstance(event, Transition):
-            self.audit("state", **event.record())
 
     def audit(self, kind: str, **details: Any) -> None:
         """Something that who answers for the line will ask for; details: JSON values."""

@@ -18,19 +18,22 @@ from edge import run_recorder
 from edge.bundle import open_bundle
 from edge.calibration_slot import SlotStore
 from edge.cameras.base import Camera
+from edge.cameras.lasting_camera import LastingCamera
 from edge.cameras.recorded import RecordedCamera
 from edge.clock import ManualClock, SystemClock
 from edge.engines.open_engine import open_engine
 from edge.errors import CameraTimeoutError, EndOfStream, FrameError, HashMismatchError, OutputError, RecordsError
 from edge.frame import Frame
 from edge.inspection_loop import InspectionLoop
+from edge.part_feed import FreeFeed
+from edge.part_line import FreeLine
 from edge.recorded_run import FILE, FRAMES, RecordedRun, read_run
 from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
 from edge.replay import ReplayedLine, ReplayedSlots, differences, from_outside
 from edge.run_recorder import RunRecorder
-from edge.station_config import CameraConfig, StationConfig
-from edge.station_view import station_view
+from edge.station_config import StationConfig
+from edge.station_view import CurrentView, station_view
 from edge.verdict import Outcome, Verdict
 from tests.tiny_bundle import SHAPE, part_image, write_tiny_bundle
 
@@ -88,13 +91,15 @@ class Place:
 
     def inspect(self, camera: Camera, slots: object, first: object, report: Callable[[Verdict, InspectionLoop], None]) -> None:
         self.engine.bind(first.tensors)  # type: ignore[attr-defined]
-        reject = RejectLine(None, RejectGate(200, 1000), self.clock)
+        gate, view = RejectGate(200, 1000), CurrentView(self.view)
+        line = FreeLine(gate, RejectLine(None, gate, self.clock))
+        feed = FreeFeed(LastingCamera(camera, lambda: camera, self.clock), view.preprocess, self.clock, 2000)
         loop = InspectionLoop(
-            lambda: camera, camera, self.engine, first, self.view, reject, self.clock, CameraConfig(),  # type: ignore[arg-type]
-            lambda verdict: report(verdict, loop), slots,  # type: ignore[arg-type]
+            feed, self.engine, first, view, line, self.clock, 1000,  # type: ignore[arg-type]
+            lambda verdict, _seen, _inference: report(verdict, loop), slots,  # type: ignore[arg-type]
         )  # fmt: skip
         loop.run(threading.Event())
-        reject.close()
+        line.close()
 
     def record(self, script: Script, late: tuple[int, ...] = (), change_at: int | None = None) -> list[Verdict]:
         """Record a run of ``script`` with slot 1, with 2 from ``change_at`` on; parts in ``late`` are at fault for their time."""
