@@ -32,7 +32,7 @@ from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
 from edge.replay import ReplayedLine, ReplayedSlots, differences, from_outside
 from edge.run_recorder import RunRecorder
-from edge.station_config import StationConfig
+from edge.station_config import CameraConfig, StationConfig
 from edge.station_view import CurrentView, station_view
 from edge.verdict import Outcome, Verdict
 from tests.tiny_bundle import SHAPE, part_image, write_tiny_bundle
