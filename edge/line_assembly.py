@@ -112,6 +112,7 @@ def assemble(
     lead_ns, within_ns = round(lead_ms * 1e6), round(station.timing.exposure_within_ms * 1e6)
 
     def leave(stop: threading.Event) -> None:
+        watch.close()
         until = clock.monotonic_ns() + tracker.timing.travel_limit + tracker.timing.delay
         while len(tracker) and clock.monotonic_ns() < until and not clock.wait(stop, 10_000_000):
             pass
