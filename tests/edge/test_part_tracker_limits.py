@@ -1,0 +1,52 @@
+"""The tracker at the very nanosecond, where one comparison too wide or too narrow would let a part through or lose one."""
+
+from __future__ import annotations
+
+from edge.part_tracker import PartTiming, PartTracker, Refusal
+from edge.verdict import Outcome
+
+MS = 1_000_000
+TIMING = PartTiming(
+    deadline=80 * MS, delay=100 * MS, pulse=20 * MS, debounce=2 * MS, spacing=30 * MS, tolerance=2 * MS, travel_limit=1000 * MS,
+    delay_counts=500,
+)  # fmt: skip
+
+
+def test_a_second_trigger_of_the_same_moment_is_a_bounce_and_harms_no_part() -> None:
+    tracker = PartTracker(TIMING)
+    tracker.trigger(5 * MS, 0)
+    assert tracker.trigger(5 * MS, 0) is Refusal.DOUBLE
+    assert tracker.expire(6 * MS) == []
+
+
+def test_a_part_on_its_way_to_the_arm_is_due_at_its_deadline_and_when_it_took_too_long() -> None:
+    tracker = PartTracker(TIMING)
+    tracker.trigger(5 * MS, 0)
+    assert tracker.next_change_ns(5 * MS) == 85 * MS + 1
+    assert tracker.next_change_ns(85 * MS + 1) == 1005 * MS
+    assert tracker.next_change_ns(1005 * MS) is None
+
+
+def test_a_bounce_is_told_by_the_time_between_and_a_late_verdict_by_the_time_since() -> None:
+    tracker = PartTracker(TIMING)
+    tracker.trigger(50 * MS, 0)
+    assert tracker.trigger(51 * MS, 0) is Refusal.DOUBLE
+    assert tracker.decide(0, Outcome.PASS, 131 * MS) is Outcome.FAULT
+    (late,) = tracker.abandon()
+    assert late.part.reason == "no verdict within 80 ms of the trigger, 81 ms passed"
+
+
+def test_a_verdict_of_another_part_is_not_taken_for_the_next_one() -> None:
+    tracker = PartTracker(TIMING, first_part_id=10)
+    tracker.trigger(5 * MS, 0)
+    assert tracker.decide(9, Outcome.PASS, 6 * MS) is Outcome.FAULT
+    (left,) = tracker.abandon()
+    assert left.part.outcome is None
+
+
+def test_a_part_stays_in_flight_until_its_travel_took_too_long() -> None:
+    tracker = PartTracker(TIMING)
+    tracker.trigger(5 * MS, 0)
+    for now, in_flight in ((6 * MS, 1), (1005 * MS - 1, 1), (1005 * MS, 0)):
+        tracker.driven(True, now)
+        assert len(tracker) == in_flight
