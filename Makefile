@@ -26,7 +26,7 @@ check: $(VENV)/ready         ## style, types, import directions
 	$(BIN)/lint-imports --config setup.cfg
 
 test: check                  ## the checks, then every test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(VENV)/ready         ## accuracy and latency on one set: make bench DATA=…/bottle
 	test -n "$(DATA)" || { echo "say which set: make bench DATA=folder with train/good and test/…"; exit 2; }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from edge.calibration_slot import CalibrationSlot
-from edge.engines.base import Engine
+from edge.engines.base import Engine, Inference
 from edge.errors import EngineError, SlotError
 from edge.frame import Image
-from edge.verdict import Scores
 
 
 class BoundSlot:
@@ -42,11 +41,15 @@ class BoundSlot:
             raise SlotError(reason) from error
         self._slot = slot
 
-    def infer(self, image: Image) -> Scores:
+    def test(self) -> None:
+        """Bind the slot once more and score its reference images; raises EngineError where they do not come out as recorded."""
+        self._restore()
+
+    def infer(self, image: Image) -> Inference:
         """Score uint8 height×width×3 with ``slot``; raises EngineError, also while the engine may hold anything else."""
         if not self._sound:
             self._restore()
-        return self._engine.infer(image).scores
+        return self._engine.infer(image)
 
     def _restore(self) -> None:
         try:

@@ -72,6 +72,7 @@ class Manifest(StrictModel):
     parity: dict[str, Any]
     reference_images: list[ReferenceImage]
     precision_tolerance: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
+    cost: dict[str, Any] = Field(default_factory=dict, description="of one image, computed from the graph: for people")
     files: dict[str, str]
 
     @model_validator(mode="after")

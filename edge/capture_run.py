@@ -14,8 +14,8 @@ from edge.capture_session import CaptureSession
 from edge.capture_trigger import CaptureTrigger
 from edge.clock import Clock
 from edge.errors import CameraError, CameraOpenError, CameraTimeoutError, EndOfStream, FrameError
-from edge.frame_sharing import is_served
 from edge.image_quality import image_quality, reduced
+from edge.private_socket import is_served
 from edge.station_config import CameraConfig
 
 MOST_MISSES = 5

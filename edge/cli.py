@@ -16,9 +16,11 @@ from edge.announcer import Announcer
 from edge.bundle import open_bundle
 from edge.calibration_slot import SlotStore
 from edge.cameras.base import Camera
+from edge.cameras.lasting_camera import LastingCamera
 from edge.cameras.open_camera import FORMS, open_calibrated_camera
 from edge.clock import Clock, SystemClock
 from edge.drift_watch import DriftEvent, DriftWatch
+from edge.engines.base import Inference
 from edge.engines.build_observer import ConsoleObserver
 from edge.engines.next_precision import open_or_next
 from edge.engines.open_engine import open_chosen_engine
@@ -39,11 +41,13 @@ from edge.gpio.base import OutputLine
 from edge.gpio.open_line import open_line
 from edge.inspection_loop import InspectionLoop
 from edge.locations import bundle_path, state_path, station_path
+from edge.part_feed import AheadFeed, FreeFeed, Seen
+from edge.part_line import FreeLine
 from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
 from edge.slot_watcher import SlotWatcher
 from edge.station_config import StationConfig, load_station
-from edge.station_view import station_view
+from edge.station_view import CurrentView, station_view
 from edge.status_line import StatusLine
 from edge.stop_signals import StopSignals
 from edge.verdict import Outcome, Verdict
@@ -85,8 +89,9 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
     try:
         # The lines come first, so that they are safe while everything else is still being opened.
         reject_line, ready_line = opened(lambda: _open_lines(station, options.dry_run, clock))
-        reject = RejectLine(reject_line, RejectGate(station.reject_pulse_ms, station.pass_valid_ms), clock)
-        stack.callback(reject.close)
+        gate = RejectGate(station.reject_pulse_ms, station.pass_valid_ms)
+        line = FreeLine(gate, RejectLine(reject_line, gate, clock))
+        stack.callback(line.close)
         if ready_line is not None:
             stack.callback(ready_line.close)
 
@@ -111,7 +116,8 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
         def open_source() -> Camera:
             return sharing.shared(open_calibrated_camera(station.camera, clock, settings, shared))
 
-        camera = stack.enter_context(opened(open_source))
+        camera = opened(open_source)
+        stack.callback(camera.close)
     except (_StoppedWaitingError, BuildStoppedError):
         say("stopped while waiting; lines are safe")
         return 0
@@ -131,7 +137,7 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
     status = stack.enter_context(StatusLine(console))
     announcer = stack.enter_context(Announcer(lambda text: say(text, "yellow")))
 
-    def report(verdict: Verdict) -> None:
+    def report(verdict: Verdict, _seen: Seen, _inference: Inference | None) -> None:
         if log is not None:
             log.add(verdict)
         drift.add(verdict, loop.slot.record)
@@ -147,10 +153,13 @@ def _inspect(options: argparse.Namespace, console: Console, stop: threading.Even
 
     drift = DriftWatch(station.drift, tell_drift)
     slots = stack.enter_context(SlotWatcher(store, precision, engine.runtime, view.view, slot, tell, clock))
-    loop = InspectionLoop(open_source, camera, engine, slot, view, reject, clock, station.camera, report, slots)
-    stack.callback(loop.close)
+    current = CurrentView(view)
+    feed = FreeFeed(LastingCamera(camera, open_source, clock), current.preprocess, clock, station.camera.read_timeout_ms)
+    ahead = AheadFeed(feed, stop)
+    stack.callback(ahead.close)
+    loop = InspectionLoop(ahead, engine, slot, current, line, clock, station.camera.max_age_ms, report, slots)
     # Once more, so that on the way out they come first: a camera, an engine or a stuck log may take seconds to close.
-    stack.callback(reject.close)
+    stack.callback(line.close)
     if ready_line is not None:
         stack.callback(ready_line.close)
         ready_line.set(True)

@@ -8,18 +8,29 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from edge.errors import OutputError
 
 
 def write_file(path: Path, content: bytes) -> None:
     """Replace ``path`` by ``content`` atomically; raises OutputError where it cannot be written."""
+    with new_content(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def new_content(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file beside ``path``; on success it takes its place, on failure nothing is left.
+
+    Raises OutputError where it cannot be written, also when the disk is full.
+    """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         beside = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             beside.chmod(0o644)

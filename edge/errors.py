@@ -12,6 +12,7 @@
     │   ├── SlotError         a calibration slot
     │   │   └── NotCalibratedError
     │   ├── OutputError       a place to write to
+    │   ├── RecordsError      part records, an audit trail or a recorded run
     │   ├── CameraOpenError   a camera that does not open
     │   └── LineOpenError     a GPIO line that does not exist or is in use
     ├── CameraError           while running; each becomes a FAULT verdict, except the end of a recording
@@ -78,6 +79,10 @@ class NotCalibratedError(SlotError):
 
 class OutputError(InputError):
     """A result cannot be written where it was asked for."""
+
+
+class RecordsError(InputError):
+    """Part records, an audit trail or a recorded run cannot be read, or belong to another version or process."""
 
 
 class CameraOpenError(InputError):

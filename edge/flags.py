@@ -20,6 +20,11 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="what runs it; auto is TensorRT where it is installed, else ONNX Runtime (default: %(default)s)",
     )
+    add_running_flags(parser)
+
+
+def add_running_flags(parser: argparse.ArgumentParser) -> None:
+    """``image_memory``, ``threads``: how an engine runs, whichever it is."""
     parser.add_argument(
         "--image-memory",
         choices=("copied", "mapped"),

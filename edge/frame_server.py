@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
-import shutil
 import socket
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +19,8 @@ from edge.cameras.shared_frames import SharedFrames
 from edge.clock import Clock
 from edge.errors import OutputError
 from edge.frame import Frame
-from edge.frame_sharing import NEXT, FrameHeader, is_served, packed, short_path
+from edge.frame_sharing import NEXT, FrameHeader, packed
+from edge.private_socket import bound_socket, is_served, remove_socket
 
 MOST_READERS = 4
 BACKLOG = 16
@@ -155,8 +154,7 @@ class FrameServer:
             self._selector.close()
             self._listener.close()
             with suppress(OSError):
-                if self._path.lstat().st_ino == self._inode:
-                    self._path.unlink()
+                remove_socket(self._path, self._inode)
 
     def _woken(self) -> None:
         with suppress(BlockingIOError):
@@ -242,26 +240,10 @@ def _text(words: str) -> str:
 
 
 def _listen(path: Path) -> tuple[socket.socket, int]:
-    """(socket, inode). A socket left by a process that died makes way; it appears with its permissions, never without."""
+    """(socket, inode)."""
     if is_served(path):
         raise OutputError(f"{path}: another edge-inspect shares its pictures there; pictures of this one are not shared")
-    beside: Path | None = None
-    listener = socket.socket(socket.AF_UNIX)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-        made = beside / path.name
-        with short_path(made) as name:
-            listener.bind(name)
-        made.chmod(0o600)
-        listener.listen(BACKLOG)
-        listener.setblocking(False)
-        inode = made.lstat().st_ino
-        made.rename(path)
+        return bound_socket(path, socket.SOCK_STREAM, BACKLOG)
     except OSError as error:
-        listener.close()
         raise OutputError(f"{path}: cannot share pictures there: {error.strerror or error}; choose another --state") from error
-    finally:
-        if beside is not None:
-            shutil.rmtree(beside, ignore_errors=True)
-    return listener, inode

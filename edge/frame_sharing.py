@@ -6,13 +6,6 @@ MAGIC, the length of the header (4 bytes, big-endian), the header (JSON) and hei
 
 from __future__ import annotations
 
-import os
-import socket
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 from pydantic import Field
 
 from edge.cameras.camera_settings import CameraSettings
@@ -45,26 +38,3 @@ def packed(header: FrameHeader) -> bytes:
     """All that precedes the picture."""
     text = header.model_dump_json().encode()
     return MAGIC + len(text).to_bytes(LENGTH_BYTES, "big") + text
-
-
-@contextmanager
-def short_path(path: Path) -> Iterator[str]:
-    """``path`` as a name that fits a socket address, which holds 107 bytes only."""
-    handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{handle}/{path.name}"
-    finally:
-        os.close(handle)
-
-
-def is_served(path: Path) -> bool:
-    """True if an inspection shares its pictures at ``path``."""
-    try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            return False
-        with socket.socket(socket.AF_UNIX) as probe, short_path(path) as name:
-            probe.settimeout(1.0)
-            probe.connect(name)
-        return True
-    except OSError:
-        return False

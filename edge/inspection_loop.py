@@ -1,80 +1,95 @@
-"""The stages joined: frame → engine → decision → reject line → record. No arithmetic of its own."""
+"""The stages joined: part → engine → decision → line → report. No arithmetic of its own."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
 from collections.abc import Callable
+from typing import Protocol
 
 from edge.bound_slot import BoundSlot
 from edge.calibration_slot import CalibrationSlot
-from edge.cameras.base import Camera
 from edge.clock import Clock
 from edge.decision import decide
-from edge.engines.base import Engine
-from edge.errors import CameraLostError, CameraOpenError, EdgeInspectError, EndOfStream, SlotError
-from edge.frame import Frame
-from edge.reject_line import RejectLine
-from edge.slot_watcher import SlotWatcher
-from edge.station_config import CameraConfig
-from edge.station_view import StationView
-from edge.verdict import Outcome, Scores, Verdict
+from edge.engines.base import Engine, Inference
+from edge.errors import EndOfStream, EngineError, SlotError
+from edge.frame_health import FrameHealth
+from edge.part_feed import Seen
+from edge.part_line import PartLine
+from edge.station_view import CurrentView
+from edge.supervisor import Supervisor
+from edge.verdict import Outcome, Verdict
 
-REOPEN_NS = 1_000_000_000
+
+class Feed(Protocol):
+    """A PartFeed, read ahead or not."""
+
+    def next(self, stop: threading.Event) -> Seen | None:
+        """The next part; None where there is none yet. Raises EndOfStream."""
+        ...
+
+
+class Slots(Protocol):
+    """A SlotWatcher, or the calibrations of a recorded run."""
+
+    def take(self) -> CalibrationSlot | None:
+        """The slot to change to, if any."""
+        ...
+
+    def answer(self, slot: CalibrationSlot, refusal: str = "") -> None:
+        """What became of it."""
+        ...
 
 
 class InspectionLoop:
-    """Inspects frame after frame until told to stop, the source ends, or a line can no longer be driven (LineError).
+    """Inspects part after part until told to stop, the source ends, or a line can no longer be driven (LineError).
 
-    Whatever else goes wrong with a frame is its FAULT verdict, the line says reject, and the next frame is tried.
-    ``engine`` is bound to ``slot``; another one that ``slots`` has ready is taken between two parts. ``report`` gets every verdict
-    after the line was driven.
+    Whatever else goes wrong with a part is its FAULT verdict, the line says reject, and the next part is tried.
+    ``engine`` is bound to ``slot``; another one that ``slots`` has ready is taken between two parts. ``report`` gets every verdict,
+    with what it was made of, after the line took it. ``max_age_ms``: a picture older than that when decided is a FAULT. ``health``
+    gives what judges whether a picture can be judged, for each slot.
     """
 
     def __init__(
         self,
-        open_camera: Callable[[], Camera],
-        camera: Camera,
+        feed: Feed,
         engine: Engine,
         slot: CalibrationSlot,
-        view: StationView,
-        reject: RejectLine,
+        view: CurrentView,
+        line: PartLine,
         clock: Clock,
-        camera_config: CameraConfig,
-        report: Callable[[Verdict], None],
-        slots: SlotWatcher | None = None,
+        max_age_ms: int,
+        report: Callable[[Verdict, Seen, Inference | None], None],
+        slots: Slots | None = None,
+        supervisor: Supervisor | None = None,
+        health: Callable[[CalibrationSlot], FrameHealth] | None = None,
     ) -> None:
-        self._open_camera, self._camera, self._slots = open_camera, camera, slots
-        self._bound, self._any_view = BoundSlot(engine, slot), view
-        self._view = view.expecting(slot.record.frame_size)
-        self._reject, self._clock, self._camera_config, self._report = reject, clock, camera_config, report
+        self._feed, self._view, self._line, self._clock = feed, view, line, clock
+        self._max_age_ms, self._report, self._slots = max_age_ms, report, slots
+        self._bound, self._supervisor = BoundSlot(engine, slot), supervisor
+        self._new_health, self._health = health, health(slot) if health is not None else None
+        view.expect(slot.record.frame_size)
         self.counts: Counter[Outcome] = Counter()
-        self._lost = False
 
     @property
     def slot(self) -> CalibrationSlot:
         """The one that decides; while a verdict is reported, the one it was made with."""
         return self._bound.slot
 
-    def run(self, stop: threading.Event, max_frames: int | None = None) -> None:
-        """Return on ``stop``, after ``max_frames`` verdicts, or at the end of a recording."""
-        part = 0
-        while not stop.is_set() and (max_frames is None or part < max_frames):
+    def run(self, stop: threading.Event, max_parts: int | None = None) -> None:
+        """Return on ``stop``, after ``max_parts`` verdicts, or at the end of a recording."""
+        while not stop.is_set() and (max_parts is None or self.counts.total() < max_parts):
             self._take_slot()
+            if self._supervisor is not None:
+                self._supervisor.between(self._bound)
             try:
-                verdict = self._inspect(part)
+                seen = self._feed.next(stop)
             except EndOfStream:
                 return
-            self._reject.apply(verdict.outcome, verdict.exposed_ns)
-            self.counts[verdict.outcome] += 1
-            self._report(verdict)
-            part += 1
-            if self._lost:
-                self._reopen(stop)
-
-    def close(self) -> None:
-        """Close the camera. Make the lines safe first: a camera may take seconds."""
-        self._camera.close()
+            if seen is not None:
+                verdict, inference = self._inspect(seen)
+                self.counts[verdict.outcome] += 1
+                self._report(verdict, seen, inference)
 
     def _take_slot(self) -> None:
         slot = self._slots.take() if self._slots is not None else None
@@ -85,67 +100,59 @@ class InspectionLoop:
         except SlotError as error:
             self._slots.answer(slot, str(error))
         else:
-            self._view = self._any_view.expecting(slot.record.frame_size)
+            self._view.expect(slot.record.frame_size)
+            self._health = self._new_health(slot) if self._new_health is not None else None
             self._slots.answer(slot)
 
-    def _inspect(self, part: int) -> Verdict:
-        self._lost = False
+    def _inspect(self, seen: Seen) -> tuple[Verdict, Inference | None]:
         record = self._bound.slot.record
         started = self._clock.monotonic_ns()
-        stages: dict[str, float] = {}
-        frame: Frame | None = None
-        scores: Scores | None = None
-        source = self._camera.name
-        mark = started
-
-        def stage(name: str) -> None:
-            nonlocal mark
-            now = self._clock.monotonic_ns()
-            stages[name], mark = (now - mark) / 1e6, now
-
+        inference: Inference | None = None
+        if self._supervisor is not None and (seen.lost or seen.frame is not None):
+            self._supervisor.camera(seen.fault if seen.lost else "")
+        outcome, reason = Outcome.FAULT, seen.fault
         try:
-            frame = self._camera.read(self._camera_config.read_timeout_ms)
-            source = frame.source
-            stage("capture")
-            image = self._view.preprocess(frame.image)
-            stage("preprocess")
-            scores = self._bound.infer(image)
-            stage("engine")
-            outcome, reason = decide(scores, record.threshold)
-            age_ms = (self._clock.monotonic_ns() - frame.exposed_ns) / 1e6
-            if age_ms > self._camera_config.max_age_ms:
-                outcome = Outcome.FAULT
-                reason = f"the picture was {age_ms:.0f} ms old when decided, more than the {self._camera_config.max_age_ms} allowed"
-            stage("decision")
-        except EndOfStream:
-            raise
-        except EdgeInspectError as error:
-            self._lost = isinstance(error, CameraLostError)
-            outcome, reason = Outcome.FAULT, str(error)
+            if seen.image is not None:
+                inference = self._bound.infer(seen.image)
+                inferred = self._clock.monotonic_ns()
+                seen.stage_ms["engine"] = (inferred - started) / 1e6
+                outcome, reason = self._judge(seen, inference, record.threshold)
+                seen.stage_ms["decision"] = (self._clock.monotonic_ns() - inferred) / 1e6
+        except EngineError as error:
+            reason = str(error)
+            if self._supervisor is not None:
+                self._supervisor.engine_failed(reason)
         except Exception as error:  # not foreseen, and therefore not known to be good
-            outcome, reason = Outcome.FAULT, f"unexpected {type(error).__name__}: {error}"
+            reason = f"unexpected {type(error).__name__}: {error}"
+        exposed_ns = seen.frame.exposed_ns if seen.frame is not None else None
+        decided_ns = self._clock.monotonic_ns()
+        outcome, reason = self._line.decide(seen.part_id, outcome, reason, decided_ns if exposed_ns is None else exposed_ns)
         return Verdict(
-            part_id=part,
+            part_id=seen.part_id,
             outcome=outcome,
             reason=reason,
-            source=source,
-            trigger_ns=started,
-            exposed_ns=frame.exposed_ns if frame is not None else None,
-            decided_ns=self._clock.monotonic_ns(),
+            source=seen.source,
+            trigger_ns=seen.trigger_ns,
+            exposed_ns=exposed_ns,
+            decided_ns=decided_ns,
             wall_ns=self._clock.wall_ns(),
-            scores=scores,
+            scores=inference.scores if inference is not None else None,
             threshold=record.threshold,
             calibration_serial=record.serial,
-            stage_ms=stages,
+            stage_ms=seen.stage_ms,
             degraded=self._bound.degraded,
-        )
+        ), inference
 
-    def _reopen(self, stop: threading.Event) -> None:
-        """Until the camera is back the gate stays closed: it opens on a PASS only."""
-        self._camera.close()
-        while not self._clock.wait(stop, REOPEN_NS):
-            try:
-                self._camera = self._open_camera()
-                return
-            except CameraOpenError:
-                continue
+    def _judge(self, seen: Seen, inference: Inference, threshold: float) -> tuple[Outcome, str]:
+        outcome, reason = decide(inference.scores, threshold)
+        assert seen.frame is not None
+        assert seen.image is not None
+        if self._health is not None:
+            moved = self._health.moved(seen.image)  # always looked at: it remembers the last frames
+            unfit = self._health.frozen(seen.frame.image) or self._health.unfit(inference.scores) or moved
+            if unfit:
+                return Outcome.FAULT, unfit
+        age_ms = (self._clock.monotonic_ns() - seen.frame.exposed_ns) / 1e6
+        if age_ms > self._max_age_ms:
+            return Outcome.FAULT, f"the picture was {age_ms:.0f} ms old when decided, more than the {self._max_age_ms} allowed"
+        return outcome, reason

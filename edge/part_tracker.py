@@ -8,6 +8,7 @@ reject throughout the window of a part that is not a PASS. Between windows it sa
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -56,11 +57,16 @@ class PartTiming:
 
     def __post_init__(self) -> None:
         if self.delay_counts is None and self.deadline > self.delay:
-            raise ValueError(f"the verdict must be there before the arm acts: deadline {self.deadline} ns, delay {self.delay} ns")
+            raise ValueError(
+                f"the verdict must be there before the arm acts: deadline {_ms(self.deadline)}, reject delay {_ms(self.delay)}"
+            )
         if self.pulse <= 2 * self.tolerance:
-            raise ValueError(f"a window must be longer than twice the tolerance: pulse {self.pulse} ns, {self.tolerance} ns")
+            raise ValueError(f"the pulse must be longer than twice the tolerance: {_ms(self.pulse)}, {_ms(self.tolerance)}")
         if self.spacing < self.pulse + self.tolerance:
-            raise ValueError(f"windows would overlap: spacing {self.spacing} ns, pulse {self.pulse} ns and {self.tolerance} ns late")
+            raise ValueError(
+                f"parts this close cannot be told apart at the arm: spacing {_ms(self.spacing)}, pulse {_ms(self.pulse)} "
+                f"and {_ms(self.tolerance)} of tolerance"
+            )
 
 
 @dataclass(slots=True)
@@ -82,6 +88,10 @@ class Part:
         """True unless it is known to be good."""
         return self.outcome is not Outcome.PASS
 
+    def at_arm(self, now_ns: int) -> bool:
+        """True in its window."""
+        return self.begin_ns is not None and self.end_ns is not None and self.begin_ns <= now_ns < self.end_ns
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -95,22 +105,24 @@ class PartTracker:
     """Parts in flight, first in first out. One thread at a time; ``now_ns`` never goes back.
 
     The line's owner asks ``rejecting``, drives the line, and tells ``driven`` what it says from when on; a part's action is
-    judged by what the line said, not by what it was asked to say.
+    judged by what the line said, not by what it was asked to say. ``gone`` gets each part that has left the arm, oldest first.
     """
 
-    def __init__(self, timing: PartTiming, first_part_id: int = 0) -> None:
-        self.timing = timing
+    def __init__(self, timing: PartTiming, gone: Callable[[Finished], None], first_part_id: int = 0) -> None:
+        self.timing, self._gone = timing, gone
         self._parts: deque[Part] = deque()
         self._next_id = first_part_id
         self._last_trigger_ns: int | None = None
-        self._counts = 0
         self._level = True
         self._level_ns = 0
-        self._finished: list[Finished] = []
 
     def __len__(self) -> int:
         """Parts in flight."""
         return len(self._parts)
+
+    def in_flight(self) -> tuple[Part, ...]:
+        """Those that have not left the arm, oldest first."""
+        return tuple(self._parts)
 
     def trigger(self, at_ns: int, counts: int | None = None) -> Part | Refusal:
         """A part was seen at ``at_ns``, with the encoder at ``counts``.
@@ -133,7 +145,7 @@ class PartTracker:
         begin = at_ns + timing.delay if timing.delay_counts is None else None
         part = Part(self._next_id, at_ns, at_ns + timing.deadline, counts, begin, None if begin is None else begin + timing.pulse)
         if last is not None and at_ns - last < timing.spacing:
-            gap = f"{(at_ns - last) / 1e6:.1f} ms"
+            gap = _ms(at_ns - last)
             if self._parts:
                 self._fault(self._parts[-1], f"the next part followed after {gap}, too close to be told apart at the arm")
             self._fault(part, f"it followed the last part after {gap}, too close to be told apart at the arm")
@@ -143,18 +155,17 @@ class PartTracker:
 
     def encoder(self, counts: int, at_ns: int) -> None:
         """The encoder came to ``counts``: parts that it has brought to the arm begin their window."""
-        self._counts = counts
         if self.timing.delay_counts is None:
             return
         for part in self._parts:
             if part.begin_ns is None and part.counts is not None and counts - part.counts >= self.timing.delay_counts:
                 part.begin_ns, part.end_ns = at_ns, at_ns + self.timing.pulse
 
-    def decide(self, part_id: int, outcome: Outcome, now_ns: int, reason: str = "") -> Outcome:
-        """Take the verdict of a part; returns what counts.
+    def decide(self, part_id: int, outcome: Outcome, now_ns: int, reason: str = "") -> tuple[Outcome, str]:
+        """Take the verdict of a part; returns what counts, and its reason.
 
-        A second verdict changes nothing. One after the deadline, or when the part is at the arm already, is a FAULT, as is that of a
-        part that is no longer in flight.
+        A second verdict changes nothing. One after the deadline, or when the part is at the arm already, is a FAULT, as is that of
+        a part that is no longer in flight.
         """
         for part in self._parts:
             if part.part_id == part_id:
@@ -163,15 +174,8 @@ class PartTracker:
                 elif part.outcome is None:
                     part.outcome, part.reason = outcome, reason
                 assert part.outcome is not None
-                return part.outcome
-        return Outcome.FAULT
-
-    def expire(self, now_ns: int) -> list[Part]:
-        """Parts whose deadline passed without a verdict; they are FAULT from now on, and told once."""
-        expired = [part for part in self._parts if part.outcome is None and self._too_late(part, now_ns)]
-        for part in expired:
-            self._fault(part, self._late(part, now_ns))
-        return expired
+                return part.outcome, part.reason
+        return Outcome.FAULT, "the part has left the arm already"
 
     def fault_all(self, reason: str) -> None:
         """Nothing is known any more of the parts in flight; all are FAULT."""
@@ -180,29 +184,29 @@ class PartTracker:
 
     def rejecting(self, now_ns: int) -> bool:
         """True while the line must say reject."""
-        here = [part for part in self._parts if _in_window(part, now_ns)]
+        here = [part for part in self._parts if part.at_arm(now_ns)]
         if here:
             return any(part.wants_reject() for part in here)
         return self.timing.idle_rejects
 
     def driven(self, rejecting: bool, at_ns: int) -> None:
-        """The line says ``rejecting`` from ``at_ns`` on. Call it also when nothing changed: it closes the windows that have ended."""
-        self._account(at_ns)
+        """The line says ``rejecting`` from ``at_ns`` on. Call it whenever something is due, changed or not.
+
+        It settles what has ended. A part without verdict at its deadline is a FAULT from then on.
+        """
+        for part in self._parts:
+            self._account(part, at_ns)
+            if part.outcome is None and self._too_late(part, at_ns):
+                self._fault(part, self._late(part, at_ns))
         self._level, self._level_ns = rejecting, at_ns
         while self._parts and self._over(self._parts[0], at_ns):
             part = self._parts.popleft()
-            self._finished.append(Finished(part, self._action(part)))
+            self._gone(Finished(part, self._action(part)))
 
-    def finished(self) -> list[Finished]:
-        """Parts that have left the arm since the last call, oldest first."""
-        finished, self._finished = self._finished, []
-        return finished
-
-    def abandon(self) -> list[Finished]:
-        """All that is in flight, as the program ends before they come to the arm."""
-        left = [Finished(part, Action.UNKNOWN) for part in self._parts]
-        self._parts.clear()
-        return left
+    def abandon(self) -> None:
+        """The program ends: what becomes of the parts in flight is not known."""
+        while self._parts:
+            self._gone(Finished(self._parts.popleft(), Action.UNKNOWN))
 
     def next_change_ns(self, now_ns: int) -> int | None:
         """When something is due by itself: a window begins or ends, a deadline passes; None while there is nothing in flight."""
@@ -215,12 +219,9 @@ class PartTracker:
                 times.append(part.trigger_ns + self.timing.travel_limit)
         return min((time for time in times if time > now_ns), default=None)
 
-    def _account(self, until_ns: int) -> None:
-        if self._level:
-            return
-        for part in self._parts:
-            if part.begin_ns is not None and part.end_ns is not None:
-                part.passed_ns += max(0, min(until_ns, part.end_ns) - max(self._level_ns, part.begin_ns))
+    def _account(self, part: Part, until_ns: int) -> None:
+        if not self._level and part.begin_ns is not None and part.end_ns is not None:
+            part.passed_ns += max(0, min(until_ns, part.end_ns) - max(self._level_ns, part.begin_ns))
 
     def _over(self, part: Part, now_ns: int) -> bool:
         if part.end_ns is not None:
@@ -242,12 +243,13 @@ class PartTracker:
         return now_ns > part.deadline_ns or (part.begin_ns is not None and now_ns >= part.begin_ns)
 
     def _late(self, part: Part, now_ns: int) -> str:
-        return f"no verdict within {self.timing.deadline / 1e6:.0f} ms of the trigger, {(now_ns - part.trigger_ns) / 1e6:.0f} ms passed"
+        passed = (now_ns - part.trigger_ns) / 1e6
+        return f"no verdict within {self.timing.deadline / 1e6:.0f} ms of the trigger, {passed:.0f} ms passed"
 
     def _fault(self, part: Part, reason: str) -> None:
         if part.outcome is not Outcome.FAULT:
             part.outcome, part.reason = Outcome.FAULT, reason
 
 
-def _in_window(part: Part, now_ns: int) -> bool:
-    return part.begin_ns is not None and part.end_ns is not None and part.begin_ns <= now_ns < part.end_ns
+def _ms(nanoseconds: int) -> str:
+    return f"{nanoseconds / 1e6:g} ms"

@@ -35,6 +35,9 @@ class RejectGate:
             return True
         return self._open_until is None or now_ns >= self._open_until
 
+    def driven(self, rejecting: bool, at_ns: int) -> None:
+        """Nothing to account for: without triggers there is no part whose window it could be."""
+
     def next_change_ns(self, now_ns: int) -> int | None:
         """When ``rejecting`` may change by itself; None while only a new outcome can change it."""
         times = [t for t in (self._held_until, self._open_until) if t is not None and t > now_ns]

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from edge.clock import Clock
 from edge.errors import LineError
 from edge.gpio.base import OutputLine
-from edge.reject_gate import RejectGate
-from edge.verdict import Outcome
+from edge.schedule_error import ScheduleError
 
 RETRY_S = 0.05
 CLOSE_S = 3.0
+Result = TypeVar("Result")
+
+
+class Gate(Protocol):
+    """What the line must say, as time goes on: a RejectGate or a PartTracker."""
+
+    def rejecting(self, now_ns: int) -> bool:
+        """True while the line must say reject."""
+        ...
+
+    def next_change_ns(self, now_ns: int) -> int | None:
+        """When something is due by itself; None while only a call can change anything."""
+        ...
+
+    def driven(self, rejecting: bool, at_ns: int) -> None:
+        """The line says ``rejecting``, from ``at_ns`` on where that is new."""
+        ...
 
 
 class RejectLine:
-    """Joins a RejectGate and an OutputLine (True = reject). ``line`` may be None: then nothing is driven.
+    """Joins a gate and an OutputLine (True = reject). ``line`` may be None: then nothing is driven.
 
+    The gate is used by one thread at a time: through ``change``, or by this object's own thread, which acts when something is due.
     After any failure to drive the line it only ever tries to drive reject, again and again until closed.
+    ``schedule_error`` tells how late that thread acted.
     """
 
-    def __init__(self, line: OutputLine | None, gate: RejectGate, clock: Clock) -> None:
+    def __init__(self, line: OutputLine | None, gate: Gate, clock: Clock) -> None:
         self._line, self._gate, self._clock = line, gate, clock
+        self.schedule_error = ScheduleError()
         self._changed = threading.Condition()
         self._failure: LineError | None = None
         self._stopping = False
@@ -29,18 +50,15 @@ class RejectLine:
         self._thread = threading.Thread(target=self._keep, name="reject line", daemon=True)
         self._thread.start()
 
-    def apply(self, outcome: Outcome, since_ns: int | None = None) -> None:
-        """Drive the line for ``outcome``, now. Raises LineError when the line can no longer be trusted.
-
-        since_ns: when the part was seen; a PASS is valid from then on, not from when it was decided. Default: now.
-        """
+    def change(self, act: Callable[[int], Result]) -> Result:
+        """``act(now_ns)`` on the gate, then the line driven for it. Raises LineError when the line can no longer be trusted."""
         with self._changed:
-            now = self._clock.monotonic_ns()
-            self._gate.apply(outcome, now, now if since_ns is None else since_ns)
+            result = act(self._clock.monotonic_ns())
             self._drive()
             self._changed.notify_all()
             if self._failure is not None:
                 raise self._failure
+        return result
 
     def close(self) -> None:
         """Stop, with the line at reject, and give it back; may be called twice.
@@ -60,16 +78,14 @@ class RejectLine:
             self._line.close()
 
     def _drive(self) -> None:
-        if self._line is None:
-            return
-        value = self._failure is not None or self._gate.rejecting(self._clock.monotonic_ns())
-        if value == self._line.value and self._failure is None:
-            return
-        try:
-            self._line.set(value)
-        except Exception as error:  # whatever a driver throws, the line can no longer be trusted
-            if self._failure is None:
-                self._failure = error if isinstance(error, LineError) else LineError(f"{self._line.name}: {error}")
+        wanted = self._failure is not None or self._gate.rejecting(self._clock.monotonic_ns())
+        if self._line is not None and (wanted != self._line.value or self._failure is not None):
+            try:
+                self._line.set(wanted)
+            except Exception as error:  # whatever a driver throws, the line can no longer be trusted
+                if self._failure is None:
+                    self._failure = error if isinstance(error, LineError) else LineError(f"{self._line.name}: {error}")
+        self._gate.driven(self._line.value if self._line is not None else wanted, self._clock.monotonic_ns())
 
     def _keep(self) -> None:
         with self._changed:
@@ -78,4 +94,7 @@ class RejectLine:
                 change = self._gate.next_change_ns(now)
                 wait = RETRY_S if self._failure is not None else None if change is None else (change - now) / 1e9
                 self._changed.wait(wait)
+                due = change is not None and self._failure is None and self._clock.monotonic_ns() >= change
                 self._drive()
+                if due and change is not None:
+                    self.schedule_error.add(self._clock.monotonic_ns() - change)

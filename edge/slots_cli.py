@@ -18,15 +18,13 @@ from edge.errors import InputError, SlotError
 from edge.exit_code import reported
 from edge.flags import add_bundle_flags, add_operator_flag, whole_number
 from edge.locations import bundle_path, state_path
+from edge.plain_table import cell, say, show_table
 from edge.slot_activations import Action
 from edge.slot_archive import export_slot, import_slot
 from edge.slot_difference import difference
 from edge.slot_record import SlotRecord
 from edge.slot_retention import superfluous
 from edge.slot_summary import rows, summary
-
-FILE_WIDTH = 160
-"""Columns of a table that goes into a file or a pipe."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,15 +59,15 @@ def _list(store: SlotStore, options: argparse.Namespace, console: Console) -> No
         if isinstance(one, SlotRecord):
             promise = f"≤ {one.promise.false_reject_rate:.2%} ({one.promise.confidence:.0%})"
             cells = (one.created, one.operator, one.precision, one.runtime, f"{one.threshold:.6g}", promise)
-            table.add_row(*map(_cell, (mark, str(serial), *cells)))
+            table.add_row(*map(cell, (mark, str(serial), *cells)))
         else:
-            table.add_row(_cell(mark), _cell(str(serial)), Text("damaged", "red"))
-    _show_table(table)
+            table.add_row(cell(mark), cell(str(serial)), Text("damaged", "red"))
+    show_table(table)
     for one in found.values():
         if isinstance(one, InputError):
-            _say(console, f"edge-slots: {one}", "yellow")
+            say(console, f"edge-slots: {one}", "yellow")
     if active not in found:
-        _say(console, "edge-slots: no calibration is active; run: edge-slots activate SERIAL, or calibrate normal_dir/", "yellow")
+        say(console, "edge-slots: no calibration is active; run: edge-slots activate SERIAL, or calibrate normal_dir/", "yellow")
 
 
 def _listed(serial: int, one: SlotRecord | InputError, active: int | None) -> dict[str, object]:
@@ -91,18 +89,18 @@ def _show(store: SlotStore, options: argparse.Namespace, _: Console) -> None:
         return
     table = Table(show_header=False, box=None)
     for row in rows(content):
-        table.add_row(*map(_cell, row))
-    _show_table(table)
+        table.add_row(*map(cell, row))
+    show_table(table)
 
 
 def _diff(store: SlotStore, options: argparse.Namespace, console: Console) -> None:
     first, second = store.load(options.first), store.load(options.second)
     if first.record.content_sha256 == second.record.content_sha256:
-        _say(console, f"calibrations {options.first} and {options.second} have the same content, from the same images")
+        say(console, f"calibrations {options.first} and {options.second} have the same content, from the same images")
     table = Table("", str(options.first), str(options.second), "apart", box=None)
     for row in difference(first, second, store.bundle.manifest.graph):
-        table.add_row(*map(_cell, row))
-    _show_table(table)
+        table.add_row(*map(cell, row))
+    show_table(table)
 
 
 def _log(store: SlotStore, _: argparse.Namespace, console: Console) -> None:
@@ -111,13 +109,13 @@ def _log(store: SlotStore, _: argparse.Namespace, console: Console) -> None:
     for one, effective in zip(history.activations, history.took_effect(store.active_serial()), strict=True):
         action = one.action if effective else f"{one.action}, not done"
         cells = (one.time, one.operator, action, "–" if one.from_serial is None else str(one.from_serial), str(one.to_serial))
-        table.add_row(*map(_cell, (*cells, one.reason)))
-    _show_table(table)
+        table.add_row(*map(cell, (*cells, one.reason)))
+    show_table(table)
     if not all(history.took_effect(store.active_serial())):
-        _say(console, "not done: the power failed before `current` moved, or it was moved by hand since", "yellow")
+        say(console, "not done: the power failed before `current` moved, or it was moved by hand since", "yellow")
     if history.damaged:
         lines = "1 line" if history.damaged == 1 else f"{history.damaged} lines"
-        _say(console, f"edge-slots: {lines} could not be read, torn by a power cut or edited, and passed over", "yellow")
+        say(console, f"edge-slots: {lines} could not be read, torn by a power cut or edited, and passed over", "yellow")
 
 
 def _activate(store: SlotStore, options: argparse.Namespace, console: Console) -> None:
@@ -140,16 +138,16 @@ def _make_active(store: SlotStore, serial: int, action: Action, options: argpars
     slot, before = store.load(serial), store.active_serial()
     if serial == before:
         store.require_model(slot.record)
-        _say(console, f"calibration {serial} is active already, and whole: {slot.describe()}")
+        say(console, f"calibration {serial} is active already, and whole: {slot.describe()}")
         return
     differences = _run_differences(store, slot, before)
     store.activate(slot, options.operator, options.reason, action)
-    _say(console, f"calibration {serial} is active{f', {before} was before' if before is not None else ''}: {slot.describe()}")
-    _say(console, f"it is for {slot.record.precision} on {slot.record.runtime}, {slot.record.view.describe()}")
+    say(console, f"calibration {serial} is active{f', {before} was before' if before is not None else ''}: {slot.describe()}")
+    say(console, f"it is for {slot.record.precision} on {slot.record.runtime}, {slot.record.view.describe()}")
     for line in differences:
-        _say(console, f"edge-slots: {line}", "bold yellow")
+        say(console, f"edge-slots: {line}", "bold yellow")
     if not differences:
-        _say(console, "a running edge-inspect takes it between two parts, within some seconds, and says so")
+        say(console, "a running edge-inspect takes it between two parts, within some seconds, and says so")
 
 
 def _run_differences(store: SlotStore, slot: CalibrationSlot, before: int | None) -> list[str]:
@@ -174,7 +172,7 @@ def _run_differences(store: SlotStore, slot: CalibrationSlot, before: int | None
 
 def _export(store: SlotStore, options: argparse.Namespace, console: Console) -> None:
     export_slot(store.load(options.serial), options.file)
-    _say(console, f"calibration {options.serial} is in {options.file}")
+    say(console, f"calibration {options.serial} is in {options.file}")
 
 
 def _import(store: SlotStore, options: argparse.Namespace, console: Console) -> None:
@@ -182,10 +180,10 @@ def _import(store: SlotStore, options: argparse.Namespace, console: Console) -> 
         slot = import_slot(store, options.file)
     record = slot.record
     same = [one for one in store.serials() if one != record.serial and _content(store, one) == record.content_sha256]
-    _say(console, f"calibration {record.serial} was taken in, made {record.created} by {record.operator}: {slot.describe()}")
+    say(console, f"calibration {record.serial} was taken in, made {record.created} by {record.operator}: {slot.describe()}")
     if same:
-        _say(console, f"it has the content of calibration {same[0]}, which was there already")
-    _say(console, f"it is not active; run: edge-slots activate {record.serial}")
+        say(console, f"it has the content of calibration {same[0]}, which was there already")
+    say(console, f"it is not active; run: edge-slots activate {record.serial}")
 
 
 def _content(store: SlotStore, serial: int) -> str | None:
@@ -201,23 +199,7 @@ def _prune(store: SlotStore, options: argparse.Namespace, console: Console) -> N
         for serial in () if options.dry_run else serials:
             store.remove(serial)
     names = ", ".join(map(str, serials)) or "none"
-    _say(console, f"{'would remove' if options.dry_run else 'removed'}: {names}; {len(store.serials())} are there")
-
-
-def _cell(text: str) -> Text:
-    """A slot from elsewhere may hold anything, control codes of the terminal too."""
-    return Text("".join(c if c.isprintable() else "\ufffd" for c in text))
-
-
-def _say(console: Console, text: str, style: str = "") -> None:
-    console.print(_cell(text), style=style, soft_wrap=True)
-
-
-def _show_table(table: Table) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=FILE_WIDTH)
-    console.print(table)
+    say(console, f"{'would remove' if options.dry_run else 'removed'}: {names}; {len(store.serials())} are there")
 
 
 def _parser() -> argparse.ArgumentParser:

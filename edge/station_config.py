@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, NonNegativeInt, field_validator
+from pydantic import Field, field_validator
 
 from edge.cameras.camera_settings import CameraSettings
 from edge.challenge import ChallengeConfig
 from edge.errors import ConfigError
 from edge.frame_health_config import FrameHealthConfig
+from edge.line_config import LinesConfig, LineStopConfig, RejectConfirmConfig, StrobeConfig
 from edge.preprocess import Region
+from edge.records_config import ArchiveConfig, RecordsConfig
 from edge.strict_yaml import StrictModel, load_model
+from edge.timing_config import TimingConfig
+from edge.trigger_config import TriggerConfig
 
 
 class CameraConfig(StrictModel):
@@ -49,28 +52,6 @@ class RegionConfig(StrictModel):
         return Region(self.x, self.y, self.width, self.height)
 
 
-class LineConfig(StrictModel):
-    """One GPIO output. The chip is found by label or path, the line by name or offset."""
-
-    chip: str = Field(description="label (tegra234-gpio) or path (/dev/gpiochip0)")
-    line: str | NonNegativeInt = Field(description="line name (PQ.05) or offset")
-    active: Literal["high", "low"] = Field("high", description="physical level that means `true`")
-
-
-class RejectLineConfig(LineConfig):
-    """The reject line. The default is fail-safe: low means reject, so that the line must be driven to let a part pass."""
-
-    active: Literal["high", "low"] = "low"
-
-
-class LinesConfig(StrictModel):
-    """Outputs to the machine."""
-
-    backend: Literal["gpiod", "recording"] = Field("gpiod", description="recording drives nothing and says so")
-    reject: RejectLineConfig | None = None
-    ready: LineConfig | None = None
-
-
 class DriftConfig(StrictModel):
     """When a drift is told."""
 
@@ -85,10 +66,17 @@ class StationConfig(StrictModel):
     region: RegionConfig | None = None
     ignore_mask: Path | None = Field(None, strict=False, description="picture in camera pixels; not black is ignored")
     lines: LinesConfig = LinesConfig()
+    trigger: TriggerConfig = TriggerConfig()
+    strobe: StrobeConfig = StrobeConfig()
+    reject_confirm: RejectConfirmConfig | None = None
+    line_stop: LineStopConfig = LineStopConfig()
     drift: DriftConfig = DriftConfig()
+    timing: TimingConfig = TimingConfig()
     frame_health: FrameHealthConfig = FrameHealthConfig()
     challenge: ChallengeConfig = ChallengeConfig()
     shadow: bool = Field(False, description="verdicts are recorded, no line that acts on parts is opened, ready stays off")
+    records: RecordsConfig = RecordsConfig()
+    archive: ArchiveConfig = ArchiveConfig()
     reject_pulse_ms: int = Field(200, ge=1, le=60000, description="shortest time the reject line is held")
     pass_valid_ms: int = Field(1000, ge=1, le=60000, description="a PASS not renewed for this long falls back to reject")
 

@@ -69,11 +69,21 @@ def bundle_dir(tmp_path: Path) -> Path:
     return write_tiny_bundle(tmp_path / "bundle")
 
 
+@pytest.fixture(scope="session")
+def _calibrated_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("calibrated")
+    bundle = write_tiny_bundle(folder / "bundle")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _hide_the_machine(monkeypatch)
+        assert calibrate_main([str(_write_parts(folder / "normal", 60)), "--bundle", str(bundle)]) == 0
+    return folder
+
+
 @pytest.fixture
-def calibrated_dir(bundle_dir: Path, normal_dir: Path) -> Path:
-    """The tiny bundle, calibrated on ``normal_dir``; its slots lie beside it."""
-    assert calibrate_main([str(normal_dir), "--bundle", str(bundle_dir)]) == 0
-    return bundle_dir
+def calibrated_dir(_calibrated_once: Path, tmp_path: Path) -> Path:
+    """The tiny bundle, calibrated on the images of ``normal_dir``, which lie beside it, as its slots do."""
+    shutil.copytree(_calibrated_once, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return tmp_path / "bundle"
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(stderr=True)
     with reported("edge-export", console) as outcome:
         # torch takes seconds; --help and a wrong flag need none of it
+        import onnx
+
         from tools.convert_fp16 import PrecisionError
+        from tools.cost_model import graph_cost
         from tools.export_onnx import export_bundle, parse_precisions
 
         parity, refused = export_bundle(options.run, options.out, options.images, parse_precisions(options.precision))
@@ -42,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         if "fp16" in parity:
             lines.append("  (this runtime's FP16 says nothing of how TensorRT rounds; edge-build proves that on the device)")
         console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+        console.print(*graph_cost(onnx.load(options.out / "model.fp32.onnx")).tables(), sep="\n")
         if refused:
             reasons = "; ".join(f"{precision} was refused and is not in {options.out}: {why}" for precision, why in refused.items())
             raise PrecisionError(f"{reasons}; use fp32")

@@ -26,6 +26,7 @@ from edge.graph_contract import FEATURE, GROUP_SCORES, IMAGE, INSPECTION_OUTPUTS
 from edge.image_file import read_image
 from edge.preprocess import preprocess
 from tools.convert_fp16 import PrecisionError, convert_fp16
+from tools.cost_model import graph_cost
 from tools.inspection_graph import InspectionGraph
 from tools.parity import TOLERANCE, Scored, compare, refusal
 from tools.reliability import MOST
@@ -122,6 +123,7 @@ def export_bundle(
             "parity": parity,
             "reference_images": [one.model_dump() for one in references],
             "precision_tolerance": {"fp16": TOLERANCE["fp16"]} if "fp16" in parity else {},
+            "cost": graph_cost(onnx.load(onnx_path)).to_json(),
             "files": hashes,
         }
         (folder / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True), encoding="utf-8")

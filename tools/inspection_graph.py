@@ -16,13 +16,14 @@ from trainer.model import Model
 LEAST_GAIN, MOST_GAIN = 0.75, 1.33
 """How far a picture's brightness is corrected: the light of a hall drifts by some tens of percent; beyond, something is wrong."""
 TOP_SHARE = 0.01
+TABLE_BYTES = 1 << 21
+"""Distances to the centres that are computed at a time: few enough to stay in the cache until the smallest is taken."""
 
 
 class InspectionGraph(nn.Module):
     """Inputs and outputs as in ``edge.graph_contract``; FP32 from Z on, distances centred before they are expanded."""
 
     laplacian: Tensor
-    grey: Tensor
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -30,7 +31,6 @@ class InspectionGraph(nn.Module):
         self.shape = graph_shape(model)
         laplacian = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
         self.register_buffer("laplacian", laplacian.reshape(1, 1, 3, 3))
-        self.register_buffer("grey", torch.from_numpy(GREY.copy()).reshape(1, 3, 1, 1))
 
     def forward(self, image: Tensor, *calibration: Tensor) -> tuple[Tensor, ...]:
         """image uint8 1×H×W×3; calibration: the tensors of ``CalibrationTensors.shapes``, in their order.
@@ -61,7 +61,8 @@ class InspectionGraph(nn.Module):
     def look(self, image: Tensor, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The grey picture (1×1×H×W, 0…255) as it came; Z, X̂ and the L2 error map of it at normal brightness."""
         bgr = image.to(torch.float32).permute(0, 3, 1, 2)
-        grey = (bgr * self.grey).sum(1, keepdim=True)
+        weighted = [weight * plane for weight, plane in zip(GREY.tolist(), bgr.split(1, 1), strict=True)]
+        grey = weighted[0] + weighted[1] + weighted[2]
         return grey, *self.model(with_normal_brightness(bgr, grey.mean(), tensors["brightness_range"]))
 
     def maps(self, feature: Tensor, error: Tensor, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -121,7 +122,8 @@ def with_normal_brightness(bgr: Tensor, brightness: Tensor, allowed: Tensor) -> 
 def feature_distance(z: Tensor, group: FeatureGroup, centers: Tensor | None, whitening: Tensor | None) -> Tensor:
     """L1 at each position (eq. 3), h×w, of z (d×h×w, centred and scaled).
 
-    nearest: ‖z−c‖² = ‖z‖² − 2z·c + ‖c‖² to the nearest of ``centers`` K×d. mahalanobis: ‖A·z‖ with ``whitening`` (h·w)×d×d.
+    nearest: ‖z−c‖² = ‖z‖² − 2z·c + ‖c‖² to the nearest of ``centers`` K×d, where (z, 1)·(−2c, ‖c‖²) is one matrix product.
+    mahalanobis: ‖A·z‖ with ``whitening`` (h·w)×d×d.
     """
     channels, h, w = z.shape
     rows = z.reshape(channels, h * w)
@@ -129,8 +131,9 @@ def feature_distance(z: Tensor, group: FeatureGroup, centers: Tensor | None, whi
         return rows.abs().sum(0).reshape(h, w)
     if group.norm == "nearest":
         assert centers is not None
-        square = (centers * centers).sum(1)[:, None] - 2.0 * torch.matmul(centers, rows)
-        nearest = square.amin(dim=0) + (rows * rows).sum(0)
+        table = torch.cat([-2.0 * centers, (centers * centers).sum(1, keepdim=True)], 1).T
+        positions = torch.cat([rows.T, rows.new_ones(h * w, 1)], 1).split(max(1, TABLE_BYTES // (4 * len(centers))))
+        nearest = torch.cat([torch.matmul(some, table).amin(dim=1) for some in positions]) + (rows * rows).sum(0)
         return torch.sqrt(torch.clamp(nearest, min=0.0)).reshape(h, w)
     if group.norm == "mahalanobis":
         assert whitening is not None

@@ -31,7 +31,9 @@ class Model(nn.Module):
 
     def small_image(self, image_bgr: Tensor) -> Tensor:
         """X as ψ rebuilds it: N×3×H×W (BGR, 0…255) area-averaged to the decoder's grid, 0…1."""
-        return F.avg_pool2d(image_bgr, self.config.input_size // self.config.decoder_grid) * (1.0 / 255.0)
+        grid = self.config.decoder_grid
+        rows = image_bgr.reshape(len(image_bgr), 3, grid, -1, image_bgr.shape[3]).mean(3)  # runtimes pool large windows slowly
+        return rows.reshape(len(image_bgr), 3, grid, grid, -1).mean(4) * (1.0 / 255.0)
 
     def error_map(self, image_hat: Tensor, feature_hat: Tensor, small_image: Tensor, frozen: Tensor) -> Tensor:
         """L2 at each position of the decoder's grid, N×1×g×g; ψ rebuilds the frozen feature averaged to that grid."""

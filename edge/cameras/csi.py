@@ -32,7 +32,7 @@ def csi_pipeline(sensor: int, config: CameraConfig) -> str:
 
 def open_csi(sensor: int, config: CameraConfig, clock: Clock) -> LiveCamera:
     """Open CSI sensor number ``sensor``; raises CameraOpenError, also where this cv2 has no GStreamer."""
-    if not _has_gstreamer(cv2.getBuildInformation()):
+    if not has_gstreamer(cv2.getBuildInformation()):
         raise CameraOpenError(
             f"csi://{sensor} needs an OpenCV with GStreamer, this one ({cv2.__version__}) has none; "
             "use JetPack's cv2 (a venv with --system-site-packages) and uninstall the OpenCV wheel"
@@ -52,6 +52,7 @@ def _settings(config: CameraConfig) -> CameraSettings | None:
     return CameraSettings(exposure_us=config.exposure_us, gain=config.gain)
 
 
-def _has_gstreamer(build_information: str) -> bool:
+def has_gstreamer(build_information: str) -> bool:
+    """Whether an OpenCV that says this of itself was built with GStreamer."""
     lines = [line.split(":", 1)[1].strip() for line in build_information.splitlines() if line.strip().startswith("GStreamer:")]
     return bool(lines) and lines[0].startswith("YES")

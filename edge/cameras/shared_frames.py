@@ -20,8 +20,8 @@ from edge.frame_sharing import (
     MOST_IMAGE_BYTES,
     NEXT,
     FrameHeader,
-    short_path,
 )
+from edge.private_socket import short_path
 
 CONNECT_S = 2.0
 SETTINGS_MS = 5000

@@ -26,6 +26,8 @@ class OnnxRuntimeEngine(Engine):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        # Threads that spin between two nodes take the cores from the camera, the lines and other processes, and so from each other.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._runtime = onnxruntime
         self._run_options = onnxruntime.RunOptions()
         self._run_options.only_execute_path_to_fetches = True

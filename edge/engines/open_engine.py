@@ -38,7 +38,7 @@ def open_engine(
     TensorRT then refuses is an error, and no reason to run something else. threads: of the CPU, 0 is ONNX Runtime's choice.
     state: where plans are kept, by default where ``state_path`` says.
     """
-    if choice == "tensorrt" or (choice == "auto" and not precision.endswith(CPU_ONLY) and _tensorrt_is_here(observer)):
+    if choice == "tensorrt" or (choice == "auto" and not precision.endswith(CPU_ONLY) and tensorrt_is_here(observer)):
         return open_tensorrt(bundle, precision, state_path(state, bundle.path), observer, image_memory, clock=clock)
     return OnnxRuntimeEngine(bundle.model_path(precision), bundle.manifest.graph, threads)
 
@@ -53,7 +53,7 @@ def open_chosen_engine(
     )  # fmt: skip
 
 
-def _tensorrt_is_here(observer: BuildObserver | None) -> bool:
+def tensorrt_is_here(observer: BuildObserver | None) -> bool:
     """True where TensorRT and PyCUDA, which needs NVIDIA's driver, can both be imported. Where only one can, that is told."""
     try:
         import_tensorrt()

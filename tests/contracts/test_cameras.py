@@ -17,13 +17,17 @@ from edge.cameras.csi import csi_pipeline
 from edge.cameras.image_folder import ImageFolderCamera
 from edge.cameras.live_capture import LiveCamera
 from edge.cameras.open_camera import open_calibrated_camera, open_camera
+from edge.cameras.recorded import RecordedCamera
 from edge.cameras.shared_frames import SharedFrames
 from edge.cameras.v4l2 import lock_v4l2
 from edge.cameras.video import VideoFileCamera
 from edge.clock import SystemClock
 from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError, EndOfStream, FrameError
 from edge.frame_server import FrameServer, SharedCamera
+from edge.recorded_run import FRAMES as RECORDED_FRAMES
+from edge.recorded_run import RecordedPart, RecordedRun, RecordedVerdict, RunHeader, pixels_sha256
 from edge.station_config import CameraConfig
+from edge.station_view import View
 from tests.tiny_bundle import part_image
 
 CLOCK = SystemClock()
@@ -88,7 +92,26 @@ class ServedFrames(SharedFrames):
         self._inspecting.join()
 
 
-CAMERAS = {"folder": folder_camera, "video": video_camera, "live": live_camera, "shared": ServedFrames}
+def recorded_camera(tmp_path: Path) -> Camera:
+    (tmp_path / RECORDED_FRAMES).mkdir()
+    header = RunHeader(
+        format_version=1, product="", started=0, camera="live", model_id="tiny", model_sha256="", precision="fp32", runtime="",
+        view=View(region=None, ignore_mask_sha256=None), station={},
+    )  # fmt: skip
+    passed = RecordedVerdict(outcome="PASS", reason="", decided_ns=0, wall_ns=0, threshold=None, scores=None)
+    parts = []
+    for seed in range(FRAMES):
+        cv2.imwrite(str(tmp_path / RECORDED_FRAMES / f"{seed:09d}.png"), part_image(seed))
+        parts.append(
+            RecordedPart(
+                seq=seed + 2, kind="part", part_id=seed, trigger_ns=0, exposed_ns=0, counts=None, source=f"live#{seed}",
+                frame=f"{seed:09d}.png", sha256=pixels_sha256(part_image(seed)), calibration_serial=1, verdict=passed,
+            )
+        )  # fmt: skip
+    return RecordedCamera(RecordedRun(tmp_path, header, parts, None), CLOCK)
+
+
+CAMERAS = {"folder": folder_camera, "video": video_camera, "live": live_camera, "shared": ServedFrames, "recorded": recorded_camera}
 SETTINGS = CameraSettings(exposure_us=8000, gain=3)
 
 

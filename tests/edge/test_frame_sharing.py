@@ -22,7 +22,8 @@ from edge.clock import SystemClock
 from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError, OutputError
 from edge.frame import Frame
 from edge.frame_server import MOST_READERS, FrameServer
-from edge.frame_sharing import MAGIC, NEXT, SOCKET, is_served, short_path
+from edge.frame_sharing import MAGIC, NEXT, SOCKET
+from edge.private_socket import is_served, short_path
 
 CLOCK = SystemClock()
 SETTINGS = CameraSettings(exposure_us=8000, gain=2)

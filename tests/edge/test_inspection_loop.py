@@ -12,15 +12,20 @@ from edge.bundle import open_bundle
 from edge.calibration_slot import SlotStore
 from edge.cameras.base import Camera
 from edge.cameras.image_folder import ImageFolderCamera
+from edge.cameras.lasting_camera import LastingCamera
 from edge.clock import ManualClock
+from edge.engines.base import Inference
 from edge.engines.open_engine import open_engine
 from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError, EndOfStream, LineError
 from edge.gpio.recording import RecordingLine
 from edge.inspection_loop import InspectionLoop
+from edge.part_feed import FreeFeed, Seen
+from edge.part_line import FreeLine
 from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
-from edge.station_config import CameraConfig, StationConfig
-from edge.station_view import station_view
+from edge.slot_watcher import SlotWatcher
+from edge.station_config import StationConfig
+from edge.station_view import CurrentView, station_view
 from edge.verdict import Outcome, Verdict
 from tests.tiny_bundle import SHAPE, part_image
 
@@ -58,14 +63,31 @@ class Bench:
         self.engine.bind(self.slot.tensors)
         self.clock = ManualClock()
         self.line = RecordingLine("reject", True, self.clock)
-        self.reject = RejectLine(self.line, RejectGate(200, 1000), self.clock)
+        self.reject = self.free_line()
         self.verdicts: list[Verdict] = []
         self.lines: list[bool] = []
 
-    def report(self, verdict: Verdict) -> None:
+    def free_line(self) -> FreeLine:
+        gate = RejectGate(200, 1000)
+        return FreeLine(gate, RejectLine(self.line, gate, self.clock))
+
+    def report(self, verdict: Verdict, seen: Seen, inference: Inference | None) -> None:
+        assert seen.part_id == verdict.part_id
+        assert (inference is None) == (verdict.scores is None)
         self.verdicts.append(verdict)
         self.lines.append(self.line.value)
         self.clock.advance_ms(300)  # longer than the reject pulse, so that each part is judged by its own verdict
+
+    def loop(
+        self,
+        camera: Camera,
+        reopen: Callable[[], Camera],
+        report: Callable[[Verdict, Seen, Inference | None], None],
+        slots: SlotWatcher | None = None,
+    ) -> tuple[InspectionLoop, FreeFeed]:
+        view = CurrentView(self.view)
+        feed = FreeFeed(LastingCamera(camera, reopen, self.clock), view.preprocess, self.clock, read_timeout_ms=2000)
+        return InspectionLoop(feed, self.engine, self.slot, view, self.reject, self.clock, 1000, report, slots), feed
 
     def run(
         self,
@@ -75,12 +97,9 @@ class Bench:
         frames: int | None = None,
     ) -> list[Outcome]:
         self.verdicts, self.lines = [], []
-        again = reopen or (lambda: camera)
-        loop = InspectionLoop(
-            again, camera, self.engine, self.slot, self.view, self.reject, self.clock, CameraConfig(), self.report
-        )
+        loop, feed = self.loop(camera, reopen or (lambda: camera), self.report)
         loop.run(stop or threading.Event(), frames)
-        loop.close()
+        feed.close()
         assert loop.counts.total() == len(self.verdicts)
         return [verdict.outcome for verdict in self.verdicts]
 
@@ -184,7 +203,7 @@ class DeadLine(RecordingLine):
 def test_a_line_that_cannot_be_driven_ends_the_run(bench: Bench) -> None:
     bench.reject.close()
     bench.line = DeadLine("reject", True, bench.clock)
-    bench.reject = RejectLine(bench.line, RejectGate(200, 1000), bench.clock)
+    bench.reject = bench.free_line()
     with pytest.raises(LineError, match="chip is gone"):
         bench.run(ScriptedCamera([GOOD], bench.clock))
 

@@ -7,6 +7,7 @@ import pytest
 from edge.clock import SystemClock
 from edge.errors import LineError
 from edge.gpio.recording import RecordingLine
+from edge.part_line import FreeLine
 from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
 from edge.verdict import Outcome
@@ -30,10 +31,19 @@ class WatchedLine(RecordingLine):
             self.rejected.set()
 
 
+def free_line(line: WatchedLine, pulse_ms: int, valid_ms: int) -> FreeLine:
+    gate = RejectGate(pulse_ms, valid_ms)
+    return FreeLine(gate, RejectLine(line, gate, SystemClock()))
+
+
+def decide(line: FreeLine, outcome: Outcome) -> None:
+    assert line.decide(0, outcome, "", SystemClock().monotonic_ns()) == (outcome, "")
+
+
 def test_a_pass_that_is_not_renewed_falls_back_to_reject_by_itself() -> None:
     line = WatchedLine()
-    reject = RejectLine(line, RejectGate(reject_pulse_ms=1, pass_valid_ms=5), SystemClock())
-    reject.apply(Outcome.PASS)
+    reject = free_line(line, 1, 5)
+    decide(reject, Outcome.PASS)
     assert line.rejected.wait(5)
     assert line.value is True
     reject.close()
@@ -45,8 +55,8 @@ def test_a_pass_that_is_not_renewed_falls_back_to_reject_by_itself() -> None:
 
 def test_closing_leaves_reject_and_gives_the_line_back() -> None:
     line = WatchedLine()
-    reject = RejectLine(line, RejectGate(1, 60_000), SystemClock())
-    reject.apply(Outcome.PASS)
+    reject = free_line(line, 1, 60_000)
+    decide(reject, Outcome.PASS)
     assert line.value is False
     reject.close()
     reject.close()
@@ -56,10 +66,10 @@ def test_closing_leaves_reject_and_gives_the_line_back() -> None:
 
 def test_a_line_that_cannot_be_driven_is_told() -> None:
     line = WatchedLine()
-    reject = RejectLine(line, RejectGate(1, 60_000), SystemClock())
+    reject = free_line(line, 1, 60_000)
     line.broken = 1_000_000
     with pytest.raises(LineError, match="chip is gone"):
-        reject.apply(Outcome.PASS)
+        decide(reject, Outcome.PASS)
     line.broken = 0
     reject.close()
 
@@ -68,13 +78,13 @@ def test_a_line_that_cannot_be_driven_is_told() -> None:
 def test_a_write_that_fails_at_fall_back_is_tried_again_until_it_rejects(error: Exception) -> None:
     line = WatchedLine()
     line.error = error
-    reject = RejectLine(line, RejectGate(1, 20), SystemClock())
-    reject.apply(Outcome.PASS)
+    reject = free_line(line, 1, 20)
+    decide(reject, Outcome.PASS)
     line.broken = 2
     assert line.rejected.wait(5)
     assert line.value is True
     with pytest.raises(LineError):
-        reject.apply(Outcome.PASS)
+        decide(reject, Outcome.PASS)
     assert line.value is True
     reject.close()
 
@@ -87,11 +97,11 @@ def test_a_driver_that_blocks_does_not_hold_up_the_end_for_ever(monkeypatch: pyt
         blocked.set()
         go_on.wait(10)
 
-    reject = RejectLine(line, RejectGate(1, 20), SystemClock())
-    reject.apply(Outcome.PASS)
+    reject = free_line(line, 1, 20)
+    decide(reject, Outcome.PASS)
     line._set_impl = stuck  # type: ignore[method-assign]
     assert blocked.wait(5)
     with pytest.raises(LineError, match="driver blocks"):
         reject.close()
     go_on.set()
-    reject._thread.join(5)
+    reject._line._thread.join(5)

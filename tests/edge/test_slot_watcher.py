@@ -13,12 +13,12 @@ from edge.bundle import open_bundle
 from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.calibration_tensors import CalibrationTensors
 from edge.clock import SystemClock
+from edge.engines.base import Inference
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
-from edge.inspection_loop import InspectionLoop
+from edge.part_feed import Seen
 from edge.slot_pointer import CURRENT
 from edge.slot_record import content_sha256
 from edge.slot_watcher import SlotWatcher
-from edge.station_config import CameraConfig
 from edge.verdict import Outcome, Verdict
 from tests.edge.test_inspection_loop import Bench, ScriptedCamera
 from tests.tiny_bundle import SHAPE, part_image
@@ -64,15 +64,13 @@ class ChangingBench(Bench):
         """(outcome, serial) of so many good parts; the score and threshold of each verdict must be of its serial's slot."""
         self.verdicts = []
 
-        def report(verdict: Verdict) -> None:
+        def report(verdict: Verdict, _seen: Seen, _inference: Inference | None) -> None:
             self.verdicts.append(verdict)
             self.after.pop(verdict.part_id, lambda: None)()
             self.slots.poll()
 
         camera = ScriptedCamera([GOOD] * parts, self.clock)
-        loop = InspectionLoop(
-            lambda: camera, camera, self.engine, self.slot, self.view, self.reject, self.clock, CameraConfig(), report, self.slots
-        )
+        loop, _ = self.loop(camera, lambda: camera, report, self.slots)
         loop.run(threading.Event())
         self.slots.poll()
         for verdict in self.verdicts:

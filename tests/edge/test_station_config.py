@@ -67,3 +67,26 @@ def test_defaults_are_fail_safe(tmp_path: Path) -> None:
 def test_the_mask_is_found_beside_the_file(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "mask.png"), np.zeros((4, 4), np.uint8))
     assert load_station(station_file(tmp_path, "ignore_mask: mask.png")).ignore_mask == tmp_path / "mask.png"
+
+
+def test_the_documented_line_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "line.md").read_text(encoding="utf-8")
+    station = load_station(station_file(tmp_path, text.split("```yaml\n")[1].split("```")[0]))
+    assert station.trigger.kind == "photo_eye"
+    assert station.reject_confirm is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("reject_confirm: {sensor: {pin: 7}, from_ms: 50, to_ms: 20}", "to_ms must come after from_ms, got 50 and 20"),
+        ("line_stop: {rejects_in_a_row: 1}", "greater than or equal to 2"),
+        ("strobe: {duration_ms: 0}", "greater than 0"),
+        ("trigger: {kind: photoeye}", "`trigger.kind`"),
+        ("lines: {heartbeat: {chip: a}}", "`lines.heartbeat`: key `line` is missing"),
+    ],
+)
+def test_a_line_that_cannot_be_is_refused(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_station(station_file(tmp_path, text))
+    assert expected in str(error.value)

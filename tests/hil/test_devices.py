@@ -15,7 +15,8 @@ pytestmark = pytest.mark.hil
 
 
 def test_lines_through_libgpiod_keep_the_contract(tmp_path: Path) -> None:
-    suite = ["tests/contracts/test_lines.py", "-p", "no:cacheprovider", "-rs"]
+    suites = ["tests/contracts/test_lines.py", "tests/contracts/test_input_lines.py", "tests/contracts/test_doctor_lines.py"]
+    suite = [*suites, "-p", "no:cacheprovider", "-rs"]
     code, output = run_in_machine([sys.executable, "-m", "pytest", *suite], tmp_path / "results")
     assert code == 0, output
     assert "skipped" not in output

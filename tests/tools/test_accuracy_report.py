@@ -14,9 +14,9 @@ from rich.console import Console
 from tools.benchmark import trained_set
 from tools.benchmark.accuracy import ALL, Accuracy
 from tools.benchmark.accuracy_report import AccuracyReport, SetAccuracy
-from tools.benchmark.graph_cost import GraphCost
 from tools.benchmark.report_files import markdown
 from tools.benchmark.trained_set import Settings
+from tools.cost_model import GraphCost, Layer
 from trainer.train_config import TrainConfig
 
 pytestmark = pytest.mark.torch
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.torch
 def one_set(name: str, value: float, misses: int, pro: float | None, seconds: float | None) -> SetAccuracy:
     auroc = {"L1": value, "L2": value / 2, "L": value}
     accuracy = Accuracy({"dent": auroc, ALL: auroc}, {"dent": 4, ALL: 4}, {"dent": misses, ALL: misses}, 3, 60, 1.5, 0.02, pro, pro)
-    return SetAccuracy(name, accuracy, seconds, GraphCost(2_000_000_000, 900_000))
+    return SetAccuracy(name, accuracy, seconds, GraphCost([Layer("conv", "trunk", 2_000_000_000, 1)], {"trunk": 900_000}))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from tools.benchmark.accuracy import ALL, FIGURES, Accuracy, measure_accuracy
-from tools.benchmark.graph_cost import GraphCost
 from tools.benchmark.labelled_set import LabelledSet
 from tools.benchmark.report_files import write_report
 from tools.benchmark.trained_set import Settings, train_set
+from tools.cost_model import GraphCost
 
 NAME = "accuracy"
 NONE = "–"
@@ -51,7 +51,7 @@ class SetAccuracy:
             "pixel_auroc": accuracy.pixel_auroc,
             "pro": accuracy.pro,
             "training_seconds": self.training_seconds,
-            **asdict(self.cost),
+            **self.cost.totals(),
         }
 
 
@@ -73,7 +73,7 @@ class AccuracyReport:
         return {
             "config": self.settings.config.model_dump(),
             "sets": {
-                one.name: {**one.accuracy.to_json(), "training_seconds": one.training_seconds, **asdict(one.cost)}
+                one.name: {**one.accuracy.to_json(), "training_seconds": one.training_seconds, **one.cost.totals()}
                 for one in self.sets
             },
             "mean": self.mean(),

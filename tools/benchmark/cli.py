@@ -1,4 +1,4 @@
-"""edge-bench: accuracy, robustness, latency and what the method claims; a table for people (stderr) and JSON (stdout).
+"""edge-bench: accuracy, robustness, latency, engines and what the method claims; a table for people (stderr) and JSON (stdout).
 
 With --out, sets are trained, exported and calibrated here; without it, a calibrated bundle is measured.
 """
@@ -19,9 +19,9 @@ from edge.bundle import open_bundle
 from edge.calibration_slot import SlotStore
 from edge.engines.build_observer import ConsoleObserver
 from edge.engines.open_engine import open_chosen_engine
-from edge.errors import ConfigError
+from edge.errors import EXIT_FAILED, ConfigError
 from edge.exit_code import reported
-from edge.flags import MOST_THREADS, add_engine_flags, whole_number
+from edge.flags import MOST_THREADS, add_bundle_flags, add_engine_flags, add_running_flags, add_station_flag, whole_number
 from edge.locations import bundle_path, state_path, station_path
 from edge.station_config import load_station
 from edge.station_view import station_view
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tools.benchmark.calibration_promise import CalibrationPromise
     from tools.benchmark.complementarity import Complementarity
     from tools.benchmark.drift import DriftBenchmark
+    from tools.benchmark.engines import EngineBenchmark
     from tools.benchmark.robustness import Robustness
 
 DATA_VARIABLE = "EDGE_INSPECT_DATA"
@@ -54,12 +55,13 @@ def main(arguments: list[str] | None = None) -> int:
             console = Console(stderr=True, width=max(console.width, FILE_WIDTH))
         console.print(result.table(), markup=False, highlight=False)
         print(json.dumps(result.to_json()))
+        outcome.code = EXIT_FAILED if getattr(result, "failures", None) else outcome.code
     return outcome.code
 
 
 def _measure(
     options: argparse.Namespace, console: Console
-) -> Accuracy | Latency | AccuracyReport | Robustness | Complementarity | CalibrationPromise | DriftBenchmark:
+) -> Accuracy | Latency | AccuracyReport | Robustness | Complementarity | CalibrationPromise | DriftBenchmark | EngineBenchmark:
     if options.what == "calibration":
         return _calibration(options, console)
     if options.what == "complementarity":
@@ -69,6 +71,8 @@ def _measure(
 
         require_folder(options.out)
         return measure_drift(options.out, options.runs, console)
+    if options.what == "engines":
+        return _engines(options, console)
     return _measure_sets(options, console) if getattr(options, "out", None) else _measure_bundle(options, console)
 
 
@@ -124,6 +128,13 @@ def _calibration(options: argparse.Namespace, console: Console) -> CalibrationPr
     return measure_calibration(options.out, options.bundles, data, options.runs, slow_runs, options.threads, console)
 
 
+def _engines(options: argparse.Namespace, console: Console) -> EngineBenchmark:
+    from tools.benchmark.engines import measure_engines  # matplotlib takes a second, and latency must not see it
+
+    images = options.images or _data(options) / "test" / "good"
+    return measure_engines(options, images, console)
+
+
 def _data(options: argparse.Namespace) -> Path:
     value = options.data or os.environ.get(DATA_VARIABLE)
     if not value:
@@ -149,6 +160,16 @@ def _parser() -> argparse.ArgumentParser:
     latency = kinds.add_parser("latency", parents=[common], help="p50 and p99 of each stage, peak memory")
     latency.add_argument("--images", type=Path, help="folder of images to inspect; default: test/good of the data")
     latency.add_argument("--frames", type=whole_number(1), default=300, help="frames to count (default: %(default)s)")
+    engines = kinds.add_parser("engines", help="every precision and runtime of this machine: time, memory, energy, accuracy")
+    add_bundle_flags(engines)
+    add_station_flag(engines)
+    engines.add_argument("--data", type=Path, help=f"a set in MVTec's layout, for its images; default: {DATA_VARIABLE}")
+    engines.add_argument("--images", type=Path, help="folder of images to time; default: test/good of the data")
+    engines.add_argument("--labelled", type=Path, help="a set in MVTec's layout, for the accuracy; default: none is measured")
+    engines.add_argument("--out", type=Path, help="folder for engines.json, .md and .png; default: none is written")
+    engines.add_argument("--rounds", type=whole_number(4), default=30, help="turns of each engine (default: %(default)s)")
+    engines.add_argument("--calls", type=whole_number(1), default=10, help="calls a turn (default: %(default)s)")
+    add_running_flags(engines)
     both = kinds.add_parser("complementarity", help="whether L1 and L2 cover for each other, over sets, seeds and regularisers")
     both.add_argument("--data", type=Path, help=f"folder of sets, each with train/good and test/…; default: {DATA_VARIABLE}")
     both.add_argument("--out", type=Path, required=True, help="folder for the report; a trial that it holds is not run again")

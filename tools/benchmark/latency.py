@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import resource
 import sys
 import threading
 from dataclasses import dataclass
@@ -15,17 +14,20 @@ from rich.table import Table
 from edge.calibration_slot import CalibrationSlot
 from edge.cameras.base import Camera
 from edge.cameras.image_folder import ImageFolderCamera
+from edge.cameras.lasting_camera import LastingCamera
 from edge.clock import SystemClock
-from edge.engines.base import Engine
+from edge.engines.base import Engine, Inference
 from edge.errors import ImageError
 from edge.gpio.recording import RecordingLine
 from edge.inspection_loop import InspectionLoop
+from edge.part_feed import FreeFeed, Seen
+from edge.part_line import FreeLine
 from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
-from edge.station_config import CameraConfig
-from edge.station_view import StationView
+from edge.station_view import CurrentView, StationView
 from edge.verdict import Verdict
 from edge.verdict_log import VerdictLog
+from tools.benchmark.peak_memory import peak_memory_mb
 
 WARM_UP = 10
 STAGES = ("decode", "preprocess", "engine", "decision", "rest", "whole")
@@ -72,9 +74,11 @@ def measure_latency(engine: Engine, view: StationView, slot: CalibrationSlot, im
     clock = SystemClock()
     verdicts: list[tuple[Verdict, int]] = []
     log = VerdictLog(io.StringIO())
-    reject = RejectLine(RecordingLine("reject line (recording)", True, clock), RejectGate(200, 1000), clock)
+    gate = RejectGate(200, 1000)
+    line = FreeLine(gate, RejectLine(RecordingLine("reject line (recording)", True, clock), gate, clock))
+    current = CurrentView(view)
 
-    def report(verdict: Verdict) -> None:
+    def report(verdict: Verdict, _seen: Seen, _inference: Inference | None) -> None:
         log.add(verdict)
         verdicts.append((verdict, clock.monotonic_ns()))
 
@@ -84,9 +88,10 @@ def measure_latency(engine: Engine, view: StationView, slot: CalibrationSlot, im
     try:
         while len(verdicts) < frames + WARM_UP:
             left = frames + WARM_UP - len(verdicts)
-            InspectionLoop(camera, camera(), engine, slot, view, reject, clock, CameraConfig(), report).run(threading.Event(), left)
+            feed = FreeFeed(LastingCamera(camera(), camera, clock), current.preprocess, clock, 2000)
+            InspectionLoop(feed, engine, slot, current, line, clock, 1000, report).run(threading.Event(), left)
     finally:
-        reject.close()
+        line.close()
         log.close()
     rows = []
     for verdict, reported_ns in verdicts[WARM_UP:]:
@@ -104,6 +109,6 @@ def measure_latency(engine: Engine, view: StationView, slot: CalibrationSlot, im
         milliseconds={stage: (float(p50[i]), float(p99[i])) for i, stage in enumerate(STAGES)},
         frames=len(rows),
         outside_engine=float(np.median((table[:, 3] + table[:, 4]) / table[:, 2])),
-        peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        peak_memory_mb=peak_memory_mb(),
         imports_torch="torch" in sys.modules,
     )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
 from rich.console import Console
 
 from calibration.cli import main as calibrate
@@ -22,7 +23,7 @@ from edge.errors import BundleError, EdgeInspectError
 from edge.locations import station_path
 from edge.station_config import load_station
 from edge.station_view import StationView, station_view
-from tools.benchmark.graph_cost import GraphCost, graph_cost
+from tools.cost_model import GraphCost, graph_cost
 from tools.export_onnx import export_bundle
 from trainer import checkpoint
 from trainer.train_config import TrainConfig
@@ -83,7 +84,7 @@ def train_set(images: Path, folder: Path, settings: Settings, console: Console) 
     """
     run = folder / "run"
     seconds = _train(images, run, settings.config, console)
-    model, record = checkpoint.load(run)
+    _, record = checkpoint.load(run)
     bundle = _bundle(run, folder / "bundle", record.weights_sha256, console)
     flags = ["--state", str(folder), "--precision", settings.precision, "--threads", str(settings.threads)]
     flags += ["--engine", settings.engine, "--image-memory", settings.image_memory]
@@ -92,7 +93,7 @@ def train_set(images: Path, folder: Path, settings: Settings, console: Console) 
     normal = images / "train" / "good"
     if code := calibrate([str(normal), "--bundle", str(bundle.path), *flags]):
         raise CalibrationFailedError(normal, code)
-    return TrainedSet(bundle, folder, settings, seconds, graph_cost(model, bundle.start_calibration()))
+    return TrainedSet(bundle, folder, settings, seconds, graph_cost(onnx.load(bundle.model_path())))
 
 
 def _train(images: Path, run: Path, config: TrainConfig, console: Console) -> float | None:

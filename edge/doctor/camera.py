@@ -1,0 +1,76 @@
+"""The camera: opens, delivers, at which rate, with its exposure held."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+
+from edge.calibration_slot import CalibrationSlot
+from edge.cameras.base import Camera
+from edge.cameras.csi import has_gstreamer
+from edge.cameras.open_camera import SHARED, open_calibrated_camera
+from edge.clock import Clock
+from edge.doctor.finding import Findings
+from edge.errors import EndOfStream
+from edge.frame import Frame
+from edge.frame_sharing import SOCKET
+from edge.private_socket import is_served
+from edge.station_config import StationConfig
+
+FRAMES = 20
+SLOW_SHARE = 0.8
+
+
+def check_camera(station: StationConfig, slot: CalibrationSlot | None, state: Path, clock: Clock, findings: Findings) -> None:
+    """A few frames from it; one that a running edge-inspect holds is read through that, and left alone."""
+    config = station.camera
+    gstreamer = has_gstreamer(cv2.getBuildInformation())
+    if config.source.startswith("csi://") and not gstreamer:
+        findings.failed("OpenCV", f"{cv2.__version__} has no GStreamer, which a CSI camera needs",
+                        "use JetPack's cv2 (a venv with --system-site-packages) and uninstall the OpenCV wheel")  # fmt: skip
+        return
+    findings.ok("OpenCV", f"{cv2.__version__}, {'with' if gstreamer else 'without'} GStreamer")
+    with findings.of("camera"):
+        held = is_served(state / SOCKET)
+        if held:
+            config = config.model_copy(update={"source": SHARED})
+        expected = slot.record.camera_settings if slot is not None else None
+        with open_calibrated_camera(config, clock, expected, state / SOCKET) as camera:
+            frames, seconds = _read(camera, config.read_timeout_ms, clock)
+            if not frames:
+                findings.failed("camera", f"{camera.name}: has no pictures", "correct `camera: source:`")
+                return
+            _tell_rate(camera, frames, seconds, config.frames_per_second, held, findings)
+            if camera.live and expected is not None:
+                findings.ok("exposure", f"held as calibrated: {expected.describe()}")
+            elif camera.live and slot is not None:
+                findings.warning("exposure", "the calibration was made with settings that are not known, so none are held",
+                                 "calibrate from the camera: calibrate --camera")  # fmt: skip
+
+
+def _read(camera: Camera, timeout_ms: int, clock: Clock) -> tuple[list[Frame], float]:
+    frames: list[Frame] = []
+    started = clock.monotonic_ns()
+    try:
+        while len(frames) < FRAMES:
+            frames.append(camera.read(timeout_ms))
+            if len(frames) == 1:
+                started = clock.monotonic_ns()  # the first one may wait for the sensor
+    except EndOfStream:
+        pass
+    return frames, (clock.monotonic_ns() - started) / 1e9
+
+
+def _tell_rate(camera: Camera, frames: list[Frame], seconds: float, wanted: float | None, held: bool, findings: Findings) -> None:
+    height, width = frames[0].image.shape[:2]
+    words = f"{camera.name}: {width}×{height}" + ("; held by edge-inspect, which runs" if held else "")
+    if not camera.live or len(frames) < 2:
+        findings.ok("camera", words)
+        return
+    rate = (len(frames) - 1) / max(seconds, 1e-9)
+    words += f", {rate:.1f} pictures a second"
+    if wanted is not None and not held and rate < SLOW_SHARE * wanted:
+        findings.warning("camera", f"{words}, {wanted:g} were asked for", "shorten the exposure, or check cable and USB port")
+    else:
+        findings.ok("camera", words)
