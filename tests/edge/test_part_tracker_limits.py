@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.part_tracker import PartTiming, PartTracker, Refusal
+from edge.part_tracker import Finished, PartTiming, PartTracker, Refusal
 from edge.verdict import Outcome
 
 MS = 1_000_000
@@ -12,15 +12,20 @@ TIMING = PartTiming(
 )  # fmt: skip
 
 
+def tracked(first_part_id: int = 0) -> tuple[PartTracker, list[Finished]]:
+    gone: list[Finished] = []
+    return PartTracker(TIMING, gone.append, first_part_id), gone
+
+
 def test_a_second_trigger_of_the_same_moment_is_a_bounce_and_harms_no_part() -> None:
-    tracker = PartTracker(TIMING)
+    tracker, _ = tracked()
     tracker.trigger(5 * MS, 0)
     assert tracker.trigger(5 * MS, 0) is Refusal.DOUBLE
-    assert tracker.expire(6 * MS) == []
+    assert [part.outcome for part in tracker.in_flight()] == [None]
 
 
 def test_a_part_on_its_way_to_the_arm_is_due_at_its_deadline_and_when_it_took_too_long() -> None:
-    tracker = PartTracker(TIMING)
+    tracker, _ = tracked()
     tracker.trigger(5 * MS, 0)
     assert tracker.next_change_ns(5 * MS) == 85 * MS + 1
     assert tracker.next_change_ns(85 * MS + 1) == 1005 * MS
@@ -28,25 +33,26 @@ def test_a_part_on_its_way_to_the_arm_is_due_at_its_deadline_and_when_it_took_to
 
 
 def test_a_bounce_is_told_by_the_time_between_and_a_late_verdict_by_the_time_since() -> None:
-    tracker = PartTracker(TIMING)
+    tracker, gone = tracked()
     tracker.trigger(50 * MS, 0)
     assert tracker.trigger(51 * MS, 0) is Refusal.DOUBLE
-    assert tracker.decide(0, Outcome.PASS, 131 * MS) is Outcome.FAULT
-    (late,) = tracker.abandon()
-    assert late.part.reason == "no verdict within 80 ms of the trigger, 81 ms passed"
+    reason = "no verdict within 80 ms of the trigger, 81 ms passed"
+    assert tracker.decide(0, Outcome.PASS, 131 * MS) == (Outcome.FAULT, reason)
+    tracker.abandon()
+    assert gone[0].part.reason == reason
 
 
 def test_a_verdict_of_another_part_is_not_taken_for_the_next_one() -> None:
-    tracker = PartTracker(TIMING, first_part_id=10)
+    tracker, _ = tracked(10)
     tracker.trigger(5 * MS, 0)
-    assert tracker.decide(9, Outcome.PASS, 6 * MS) is Outcome.FAULT
-    (left,) = tracker.abandon()
-    assert left.part.outcome is None
+    assert tracker.decide(9, Outcome.PASS, 6 * MS)[0] is Outcome.FAULT
+    assert [part.outcome for part in tracker.in_flight()] == [None]
 
 
 def test_a_part_stays_in_flight_until_its_travel_took_too_long() -> None:
-    tracker = PartTracker(TIMING)
+    tracker, gone = tracked()
     tracker.trigger(5 * MS, 0)
     for now, in_flight in ((6 * MS, 1), (1005 * MS - 1, 1), (1005 * MS, 0)):
         tracker.driven(True, now)
         assert len(tracker) == in_flight
+        assert len(gone) == 1 - in_flight
