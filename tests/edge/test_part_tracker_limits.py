@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.part_tracker import Finished, PartTiming, PartTracker, Refusal
+from edge.part_tracker import Action, Finished, PartTiming, PartTracker, Refusal
 from edge.verdict import Outcome
 
 MS = 1_000_000
@@ -56,3 +56,10 @@ def test_a_part_stays_in_flight_until_its_travel_took_too_long() -> None:
         tracker.driven(True, now)
         assert len(tracker) == in_flight
         assert len(gone) == 1 - in_flight
+
+
+def test_a_part_that_never_came_is_gone_also_when_nobody_looked_at_the_very_moment() -> None:
+    tracker, gone = tracked()
+    tracker.trigger(5 * MS, 0)
+    tracker.driven(True, 1005 * MS + 1)
+    assert [one.action for one in gone] == [Action.UNKNOWN]

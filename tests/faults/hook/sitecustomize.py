@@ -69,7 +69,7 @@ if "FAULT_PLAN" in os.environ:
             return frame
 
         def fault_of(image: object) -> str:
-            """By the picture itself: capture and engine may be threads of their own. It is kept, so that none is mistaken for it."""
+            """By the picture itself: capture and engine may be threads of their own. It is kept, so that none is taken for it."""
             return marked.get(id(image), (None, ""))[1]
 
         def preprocess(self: StationView, image: np.ndarray) -> np.ndarray:
