@@ -118,7 +118,7 @@ def test_a_wanted_recipe_is_ready_to_score_and_is_told_when_it_was_taken(stage: 
     assert ready is not None
     assert stage.stager.take() is None
     bound = ready.bound()
-    assert bound.infer(ready.view.preprocess(part_image(3))).score < ready.slot.record.threshold
+    assert bound.infer(ready.view.preprocess(part_image(3))).scores.score < ready.slot.record.threshold
     bound._engine.close()
     stage.stager.answer(ready)
     stage.stager.poll()
@@ -183,7 +183,7 @@ def test_an_engine_that_stays_in_its_thread_is_opened_again_where_it_is_used(
     ready = prepare("lid", load_recipes(recipes_file).named("lid"), StationConfig(), None, open_engine)
     assert ready.engine is None
     bound = ready.bound()
-    assert bound.infer(ready.view.preprocess(part_image(3))).finite()
+    assert bound.infer(ready.view.preprocess(part_image(3))).scores.finite()
     bound._engine.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,13 @@ def test_what_each_state_drives() -> None:
         assert outputs.passes == outputs.ready == (state in PASSING)
         assert outputs.fault == (state is State.FAULT)
         assert outputs.ok == (state in PASSING - {State.DEGRADED})
+
+
+def test_nobody_changes_what_a_state_drives_or_what_was_told() -> None:
+    kept = running()
+    for one, name in ((OUTPUTS[State.FAULT], "passes"), (kept.told[0], "reason")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(one, name, True)
 
 
 def test_the_document_has_the_table() -> None:

@@ -28,10 +28,13 @@ if "FAULT_PLAN" in os.environ:
         from edge.engines import base as engines
         from edge.frame import Frame
         from edge.gpio.recording import RecordingLine
+        from edge.station_view import StationView
 
         faults = {int(index): fault for index, fault in PLAN["faults"].items()}
         seen: set[str] = set()
-        state = {"index": -1, "fault": "", "closed_for": 0, "last": None}
+        state = {"index": -1, "closed_for": 0, "last": None}
+        marked: dict[int, tuple[object, str]] = {}
+        real_preprocess = StationView.preprocess
         real_read, real_infer, real_open = cameras.Camera.read, engines.Engine.infer, ImageFolderCamera
         ImageFolderCamera.live = bool(PLAN.get("live", False))
 
@@ -42,7 +45,7 @@ if "FAULT_PLAN" in os.environ:
                 frame = real_read(self, timeout_ms)
             seen.add(frame.source)
             state["index"] += 1
-            fault = state["fault"] = faults.get(state["index"], "")
+            fault = faults.get(state["index"], "")
             if fault:
                 note(kind="fault", fault=fault, source=frame.source)
             if fault == "timeout":
@@ -60,11 +63,23 @@ if "FAULT_PLAN" in os.environ:
                 return Frame(frame.image, frame.index, frame.exposed_ns - 5_000_000_000, frame.source)
             if fault == "size":
                 return Frame(frame.image[:, :, :1], frame.index, frame.exposed_ns, frame.source)
+            if fault:
+                marked[id(frame.image)] = (frame.image, fault)
             state["last"] = frame.image
             return frame
 
+        def fault_of(image: object) -> str:
+            """By the picture itself: capture and engine may be threads of their own. It is kept, so that none is taken for it."""
+            return marked.get(id(image), (None, ""))[1]
+
+        def preprocess(self: StationView, image: np.ndarray) -> np.ndarray:
+            result = real_preprocess(self, image)
+            if fault := fault_of(image):
+                marked[id(result)] = (result, fault)
+            return result
+
         def infer(self: engines.Engine, image: object) -> engines.Inference:
-            fault, state["fault"] = state["fault"], ""
+            fault = fault_of(image)
             if fault == "engine":
                 raise errors.EngineError("injected: the engine failed")
             if fault == "memory":
@@ -84,6 +99,7 @@ if "FAULT_PLAN" in os.environ:
             return real_open(*arguments)
 
         ImageFolderCamera.read, engines.Engine.infer, open_camera.ImageFolderCamera = read, infer, opened
+        StationView.preprocess = preprocess
         record_line(RecordingLine, errors.LineError)
 
     def record_line(line_class: type, line_error: type[Exception]) -> None:
