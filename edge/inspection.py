@@ -236,7 +236,7 @@ class Inspection:
         stack.callback(feed.close)
         loop = InspectionLoop(
             feed, engine, slot, current, guarded, clock, station.camera.max_age_ms, report, slots,
-            Supervisor(states, challenge, beat, clock), frame_health,
+            Supervisor(states, challenge, beat, clock), frame_health, station.shadow,
         )  # fmt: skip
         kept.audit(
             "start",

@@ -47,7 +47,7 @@ class InspectionLoop:
     Whatever else goes wrong with a part is its FAULT verdict, the line says reject, and the next part is tried.
     ``engine`` is bound to ``slot``; another one that ``slots`` has ready is taken between two parts. ``report`` gets every verdict,
     with what it was made of, after the line took it. ``max_age_ms``: a picture older than that when decided is a FAULT. ``health``
-    gives what judges whether a picture can be judged, for each slot.
+    gives what judges whether a picture can be judged, for each slot. shadow: no line hears of the verdicts, which say so.
     """
 
     def __init__(
@@ -63,10 +63,11 @@ class InspectionLoop:
         slots: Slots | None = None,
         supervisor: Supervisor | None = None,
         health: Callable[[CalibrationSlot], FrameHealth] | None = None,
+        shadow: bool = False,
     ) -> None:
         self._feed, self._view, self._line, self._clock = feed, view, line, clock
         self._max_age_ms, self._report, self._slots = max_age_ms, report, slots
-        self._bound, self._supervisor = BoundSlot(engine, slot), supervisor
+        self._bound, self._supervisor, self._shadow = BoundSlot(engine, slot), supervisor, shadow
         self._new_health, self._health = health, health(slot) if health is not None else None
         view.expect(slot.record.frame_size)
         self.counts: Counter[Outcome] = Counter()
@@ -109,7 +110,7 @@ class InspectionLoop:
         started = self._clock.monotonic_ns()
         inference: Inference | None = None
         if self._supervisor is not None and (seen.lost or seen.frame is not None):
-            self._supervisor.camera(seen.fault if seen.lost else "")
+            self._supervisor.camera(seen.fault if seen.lost else "", self._bound)
         outcome, reason = Outcome.FAULT, seen.fault
         try:
             if seen.image is not None:
@@ -141,6 +142,7 @@ class InspectionLoop:
             calibration_serial=record.serial,
             stage_ms=seen.stage_ms,
             degraded=self._bound.degraded,
+            shadow=self._shadow,
         ), inference
 
     def _judge(self, seen: Seen, inference: Inference, threshold: float) -> tuple[Outcome, str]:

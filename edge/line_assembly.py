@@ -62,7 +62,7 @@ def assemble(
     outputs: None where no line is driven. failed: gets the name of what no part can be judged without any more, and why; stop_line:
     why the line must stop. Raises LineOpenError and ConfigError.
     """
-    output: OutputLine | None = outputs.take("reject") if outputs is not None else None
+    output: OutputLine | None = outputs.take("reject") if outputs is not None and not station.shadow else None
     if station.trigger.kind == "free":
         gate = RejectGate(station.reject_pulse_ms, station.pass_valid_ms)
         reject = RejectLine(output, gate, clock)

@@ -37,9 +37,10 @@ class Supervisor:
         """No part passes until the engine reproduces its reference scores again."""
         self._states.fail(ENGINE, reason)
 
-    def camera(self, lost: str) -> None:
-        """A part came with its picture, or because the camera is ``lost`` without."""
+    def camera(self, lost: str, bound: BoundSlot) -> None:
+        """A part came with its picture, or because the camera is ``lost`` without; one that is back is tested at once."""
         if lost:
             self._states.fail(CAMERA, lost)
-        else:
+        elif CAMERA in self._states.faults:
             self._states.clear(CAMERA)
+            self.between(bound)

@@ -70,7 +70,6 @@ def test_a_line_that_fails_ends_the_program_and_is_never_driven_to_pass_again(be
     assert result.line()[-1][1] is True
 
 
-@pytest.mark.xfail(strict=True, reason="the loop does not ask edge.frame_health yet")
 def test_a_frozen_camera_is_a_fault(bench: FaultBench) -> None:
     bench.write_parts(12)
     result = bench.run({4: "frozen", 5: "frozen"}, live=True)
