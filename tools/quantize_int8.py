@@ -5,7 +5,8 @@ What is quantised: the convolutions on the way to a score whose layer is not kep
 Two forms of one set of ranges, since what makes one runtime fast the other refuses:
 
 int8 (TensorRT): activations signed and symmetric, float biases; at a residual sum only the residual is quantised, so that the
-sum is part of the convolution before it. What is not quantised is FP16.
+sum is part of the convolution before it. Depthwise layers and all else that is not quantised are FP16: NVIDIA's builder pads
+8-bit depthwise kernels, which makes a plan five times as large.
 int8-cpu (ONNX Runtime): activations unsigned, every tensor between two layers quantised, biases 32 bits, so that each layer
 becomes one kernel. Weights have 7 bits: a CPU without VNNI adds two products in 16 bits, which 8-bit weights overflow, and
 the same file must score the same on every CPU. The rest is FP32.
@@ -37,21 +38,22 @@ ACTIVATIONS = {"Clip", "Relu"}
 
 @dataclass(frozen=True)
 class Scheme:
-    """How a precision writes its 8 bits. weight_steps: of a weight, on either side of 0."""
+    """How a precision writes its 8 bits. weight_steps: of a weight, on either side of 0. depthwise: whether such layers are in."""
 
     precision: str
     signed: bool
     weight_steps: int
+    depthwise: bool
 
 
-TENSORRT = Scheme("int8", signed=True, weight_steps=127)
-CPU = Scheme("int8-cpu", signed=False, weight_steps=64)
+TENSORRT = Scheme("int8", signed=True, weight_steps=127, depthwise=False)
+CPU = Scheme("int8-cpu", signed=False, weight_steps=64, depthwise=True)
 SCHEMES = {scheme.precision: scheme for scheme in (TENSORRT, CPU)}
 
 
-def quantisable_layers(model: ModelProto) -> list[str]:
+def quantisable_layers(model: ModelProto, scheme: Scheme) -> list[str]:
     """Names of the layers that may be quantised, in the order of computation."""
-    return list(dict.fromkeys(layer_name(model.graph.node[i]) for i in _convolutions(model, ())))
+    return list(dict.fromkeys(layer_name(model.graph.node[i]) for i in _convolutions(model, scheme, ())))
 
 
 def observe_normal_images(
@@ -59,7 +61,7 @@ def observe_normal_images(
 ) -> Observed:
     """What ``quantise`` needs to know, for either scheme and whatever is kept; ``told`` is called after each picture."""
     tensors = _Placement(model, TENSORRT, ()).tensors | _Placement(model, CPU, ()).tensors
-    return observe(model, sorted(tensors), _convolutions(model, ()), pictures, calibration, told)
+    return observe(model, sorted(tensors), _convolutions(model, CPU, ()), pictures, calibration, told)
 
 
 def quantise(model: ModelProto, observed: Observed, scheme: Scheme, kept: Collection[str] = ()) -> ModelProto:
@@ -74,7 +76,7 @@ def quantise(model: ModelProto, observed: Observed, scheme: Scheme, kept: Collec
     return convert_fp16(written) if scheme is TENSORRT else written
 
 
-def _convolutions(model: ModelProto, kept: Collection[str]) -> list[int]:
+def _convolutions(model: ModelProto, scheme: Scheme, kept: Collection[str]) -> list[int]:
     """Indices of the nodes to quantise, rising."""
     nodes, layers = list(model.graph.node), learned_layers(model)
     follow = {i: _follow(model, i, layers) for i in layers}
@@ -84,7 +86,14 @@ def _convolutions(model: ModelProto, kept: Collection[str]) -> list[int]:
         i for i in layers if not follow[i].activated and any(_pointwise(nodes[i], nodes[j], model) for j in follow[i].layers & writing_z)
     }  # fmt: skip
     wanted = layers - last - projections
-    return sorted(i for i in wanted if nodes[i].op_type == "Conv" and layer_name(nodes[i]) not in kept)
+    return sorted(
+        i for i in wanted
+        if nodes[i].op_type == "Conv" and layer_name(nodes[i]) not in kept and (scheme.depthwise or _groups(nodes[i]) == 1)
+    )  # fmt: skip
+
+
+def _groups(node: NodeProto) -> int:
+    return next((one.i for one in node.attribute if one.name == "group"), 1)
 
 
 @dataclass
@@ -140,7 +149,7 @@ class _Placement:
 
     def __init__(self, model: ModelProto, scheme: Scheme, kept: Collection[str]) -> None:
         self.scheme = scheme
-        self.convolutions = _convolutions(model, kept)
+        self.convolutions = _convolutions(model, scheme, kept)
         nodes, readers = list(model.graph.node), _readers(model)
         put_out = {value.name for value in model.graph.output}
         self.activation: dict[int, int] = {}

@@ -12,10 +12,18 @@ from edge.frame import Image
 from edge.graph_contract import IMAGE, GraphShape
 
 
-class OnnxRuntimeEngine(Engine):
-    """Runs ``model`` with the outputs asked for only; calibration tensors are held as OrtValues, copied once."""
+KEEPS_FLOAT_LAYERS_FLOAT = ["WeightBiasQuantization"]
+"""Optimisers that are left out: this one puts a layer between two 8-bit ones in 8 bits as well, by one scale for all its channels."""
 
-    def __init__(self, model: Path, shape: GraphShape, threads: int = 0) -> None:
+
+class OnnxRuntimeEngine(Engine):
+    """Runs ``model`` with the outputs asked for only; calibration tensors are held as OrtValues, copied once.
+
+    fused: whether a convolution between 8-bit tensors runs in 8 bits. Else it computes in float on rounded values, as a runtime
+    that does not overflow would: a model for TensorRT is judged so.
+    """
+
+    def __init__(self, model: Path, shape: GraphShape, threads: int = 0, *, fused: bool = True) -> None:
         super().__init__(shape)
         try:
             import onnxruntime
@@ -26,12 +34,16 @@ class OnnxRuntimeEngine(Engine):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        if not fused:
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         self._runtime = onnxruntime
         self._run_options = onnxruntime.RunOptions()
         self._run_options.only_execute_path_to_fetches = True
         self._run_options.log_severity_level = 4
         try:
-            self._session: Any = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            self._session: Any = onnxruntime.InferenceSession(
+                str(model), options, providers=["CPUExecutionProvider"], disabled_optimizers=KEEPS_FLOAT_LAYERS_FLOAT
+            )
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise BundleError(f"{model}: ONNX Runtime cannot load it ({_first_line(error)}); export again") from error
         inputs = {i.name: tuple(i.shape) for i in self._session.get_inputs()}
