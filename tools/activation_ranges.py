@@ -35,7 +35,7 @@ class Histogram:
 
     def centers(self) -> Floats:
         """The middle of each bin."""
-        return (np.arange(BINS) + 0.5 - BINS // 2) * (2 * self.half_width / BINS)
+        return np.asarray((np.arange(BINS) + 0.5 - BINS // 2) * (2 * self.half_width / BINS), np.float64)
 
     def _widen(self) -> None:
         pairs = self.counts.reshape(-1, 2).sum(axis=1)

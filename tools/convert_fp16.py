@@ -56,12 +56,12 @@ def convert_fp16(model: ModelProto, kept: Collection[str] = ()) -> ModelProto:
     given = [value.name for value in model.graph.input if value.name in wanted]
     graph.node.extend(_cast(name, TensorProto.FLOAT16) for name in given)
     for i, node in enumerate(model.graph.node):
-        kept = graph.node.add()
-        kept.CopyFrom(node)
+        written = graph.node.add()
+        written.CopyFrom(node)
         if i in half:
             floats = set(_float_inputs(node, types))
-            kept.input[:] = [name + SUFFIX if name in floats else name for name in node.input]
-            kept.output[:] = [name + SUFFIX if name else "" for name in node.output]
+            written.input[:] = [name + SUFFIX if name in floats else name for name in node.input]
+            written.output[:] = [name + SUFFIX if name else "" for name in node.output]
             graph.node.extend(_cast(name, TensorProto.FLOAT) for name in node.output if name in read_wide)
         else:
             graph.node.extend(_cast(name, TensorProto.FLOAT16) for name in node.output if name in wanted - made_half)
@@ -95,6 +95,12 @@ def half_nodes(model: ModelProto, kept: Collection[str] = ()) -> set[int]:
     of_quantised = {name for i in quantised for name in nodes[i].output}
     between = {i for i in between if not of_quantised.intersection(nodes[i].input)}
     return half | _connected(half, between, nodes)
+
+
+def half_layers(model: ModelProto) -> list[str]:
+    """Names of the layers that compute in FP16, in the order of computation."""
+    nodes = list(model.graph.node)
+    return list(dict.fromkeys(layer_name(nodes[i]) for i in sorted(half_nodes(model) & learned_layers(model))))
 
 
 def learned_layers(model: ModelProto) -> set[int]:

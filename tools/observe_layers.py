@@ -40,7 +40,8 @@ def observe(
 ) -> Observed:
     """Run ``model`` over ``pictures`` (uint8 H×W×3), one at a time; ``told`` is called after each.
 
-    tensors: float ones. convolutions: indices of nodes. calibration: the model's other inputs; only how bright normal images are matters.
+    tensors: float ones. convolutions: indices of nodes. calibration: the model's other
+    inputs; of them only how bright normal images are matters.
     """
     import onnxruntime
 

@@ -82,9 +82,8 @@ def _convolutions(model: ModelProto, scheme: Scheme, kept: Collection[str]) -> l
     follow = {i: _follow(model, i, layers) for i in layers}
     last = {i for i in layers if follow[i].ends}
     writing_z = {i for i in layers if follow[i].writes_z}
-    projections = {
-        i for i in layers if not follow[i].activated and any(_pointwise(nodes[i], nodes[j], model) for j in follow[i].layers & writing_z)
-    }  # fmt: skip
+    straight = {i for i in layers if not follow[i].activated}
+    projections = {i for i in straight if any(_pointwise(nodes[i], nodes[j], model) for j in follow[i].layers & writing_z)}
     wanted = layers - last - projections
     return sorted(
         i for i in wanted
@@ -259,7 +258,7 @@ class _Writer:
         self._constant(name, corrected)
         node.input[:] = [node.input[0], f"{weight}.dq8.{index}", name if self._scheme.signed else f"{name}.dq8"]
 
-    def _node(self, kind: str, inputs: list[str], output: str, **attributes: int) -> None:
+    def _node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> None:
         self._written.graph.node.append(onnx.helper.make_node(kind, inputs, [output], name=f"write {output}", **attributes))
 
     def _constant(self, name: str, values: NDArray[Any]) -> None:

@@ -11,9 +11,8 @@ from edge.errors import BundleError, EngineError
 from edge.frame import Image
 from edge.graph_contract import IMAGE, GraphShape
 
-
 KEEPS_FLOAT_LAYERS_FLOAT = ["WeightBiasQuantization"]
-"""Optimisers that are left out: this one puts a layer between two 8-bit ones in 8 bits as well, by one scale for all its channels."""
+"""Optimisers that are left out: this one quantises a float layer between two 8-bit ones, by one scale for all channels."""
 
 
 class OnnxRuntimeEngine(Engine):

@@ -43,8 +43,8 @@ def open_engine(
         return open_tensorrt(bundle, precision, state_path(state, bundle.path), observer, image_memory, clock=clock)
     if precision == TENSORRT_ONLY:
         raise ConfigError(
-            f"the {precision} model is for TensorRT, and ONNX Runtime was chosen or is all there is; use --precision {precision}{CPU_ONLY} "
-            "on a CPU"
+            f"the {precision} model is for TensorRT, and ONNX Runtime was chosen or is all there is; "
+            f"use --precision {precision}{CPU_ONLY} on a CPU"
         )
     return OnnxRuntimeEngine(bundle.model_path(precision), bundle.manifest.graph, threads)
 
