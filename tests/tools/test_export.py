@@ -194,7 +194,7 @@ def test_every_precision_is_calibrated_like_any_other(bundle: Path, tmp_path: Pa
 
 
 def test_the_model_for_tensorrt_runs_nowhere_else(bundle: Path) -> None:
-    with pytest.raises(ConfigError, match="the int8 model is for TensorRT.*use --precision int8-cpu"):
+    with pytest.raises(ConfigError, match=r"the int8 model is for TensorRT.*use --precision int8-cpu"):
         open_engine(open_bundle(bundle), "int8", choice="onnxruntime")
 
 
