@@ -28,7 +28,7 @@ from tools.precision_search import find_model
 from tools.quantize_int8 import SCHEMES, TENSORRT, observe_normal_images, quantisable_layers, quantise
 from tools.start_calibration import StartCalibration
 
-LOOKED_AT = 4
+LOOKED_AT = 2
 """Pictures that say which layers hurt most."""
 
 

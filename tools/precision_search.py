@@ -56,7 +56,7 @@ def rank_layers(
     try:
         for layer in layers:
             try:
-                write(make([layer]), trial)
+                onnx.save(make([layer]), trial)
                 errors.append(error(trial))
             except PrecisionError:  # it was the only one
                 errors.append(float("inf"))
