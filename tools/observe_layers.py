@@ -15,8 +15,8 @@ from onnx import ModelProto, NodeProto, TensorProto
 from edge.calibration_tensors import CalibrationTensors
 from edge.frame import Image
 from edge.graph_contract import IMAGE
-from tools.activation_ranges import Histogram
-from tools.weight_rounding import InputMoments
+from tools.activation_ranges import Histogram, asymmetric_range, symmetric_range
+from tools.weight_rounding import InputMoments, RoundedWeight, round_weight
 
 POSITIONS = 1024
 """Of a convolution that one picture adds to its moments, drawn at random."""
@@ -28,6 +28,21 @@ class Observed:
 
     histograms: dict[str, Histogram] = field(default_factory=dict)
     moments: dict[str, InputMoments] = field(default_factory=dict)
+    _ranges: dict[tuple[str, bool], tuple[float, float]] = field(default_factory=dict)
+    _rounded: dict[tuple[str, int], RoundedWeight] = field(default_factory=dict)
+
+    def range_of(self, tensor: str, *, signed: bool) -> tuple[float, float]:
+        """Where to clip it; worked out once, since one graph is written many times with other layers kept."""
+        key = tensor, signed
+        if key not in self._ranges:
+            self._ranges[key] = (symmetric_range if signed else asymmetric_range)(self.histograms[tensor])
+        return self._ranges[key]
+
+    def rounded(self, name: str, weight: NDArray[np.float32], steps: int) -> RoundedWeight:
+        """``weight`` of that name, rounded once."""
+        if (name, steps) not in self._rounded:
+            self._rounded[name, steps] = round_weight(weight, self.moments[name], steps)
+        return self._rounded[name, steps]
 
 
 def observe(

@@ -28,10 +28,8 @@ from onnx import ModelProto, NodeProto
 from edge.calibration_tensors import CalibrationTensors
 from edge.frame import Image
 from edge.graph_contract import FEATURE, RECONSTRUCTION
-from tools.activation_ranges import Histogram, asymmetric_range, symmetric_range
 from tools.convert_fp16 import BETWEEN, PrecisionError, convert_fp16, layer_name, learned_layers
 from tools.observe_layers import Observed, observe
-from tools.weight_rounding import round_weight
 
 ACTIVATIONS = {"Clip", "Relu"}
 
@@ -79,7 +77,8 @@ def quantise(model: ModelProto, observed: Observed, scheme: Scheme, kept: Collec
 def _convolutions(model: ModelProto, scheme: Scheme, kept: Collection[str]) -> list[int]:
     """Indices of the nodes to quantise, rising."""
     nodes, layers = list(model.graph.node), learned_layers(model)
-    follow = {i: _follow(model, i, layers) for i in layers}
+    readers = _readers(model)
+    follow = {i: _follow(nodes, readers, i, layers) for i in layers}
     last = {i for i in layers if follow[i].ends}
     writing_z = {i for i in layers if follow[i].writes_z}
     straight = {i for i in layers if not follow[i].activated}
@@ -105,8 +104,8 @@ class _Following:
     activated: bool = False
 
 
-def _follow(model: ModelProto, layer: int, layers: set[int]) -> _Following:
-    nodes, readers, found = list(model.graph.node), _readers(model), _Following()
+def _follow(nodes: list[NodeProto], readers: dict[str, list[int]], layer: int, layers: set[int]) -> _Following:
+    found = _Following()
     names = list(nodes[layer].output)
     while names:
         name = names.pop()
@@ -187,8 +186,8 @@ class _Writer:
             source = name
             while (node := made.get(source)) is not None and node.op_type == "Resize" and node.input[0] in placement.tensors:
                 source = node.input[0]  # it repeats values, and with one scale for both that costs nothing
-            self._scales[name], self._ranges[name] = _scale(observed.histograms[source], self._scheme)
-        self._moments = observed.moments
+            self._scales[name], self._ranges[name] = _scale(observed, source, self._scheme)
+        self._observed = observed
         self._written = ModelProto()
         self._known: set[str] = set()
 
@@ -242,7 +241,7 @@ class _Writer:
 
     def _write_weights(self, node: NodeProto, index: int) -> None:
         weight, bias = node.input[1], node.input[2] if len(node.input) > 2 else ""
-        steps, scales, correction = round_weight(self._constants[weight], self._moments[weight], self._scheme.weight_steps)
+        steps, scales, correction = self._observed.rounded(weight, self._constants[weight], self._scheme.weight_steps)
         self._constant(f"{weight}.q8", steps)
         self._constant(f"{weight}.scale8", scales)
         self._constant(f"{weight}.zero8", np.zeros(len(scales), np.int8))
@@ -267,11 +266,10 @@ class _Writer:
             self._written.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
 
 
-def _scale(histogram: Histogram, scheme: Scheme) -> tuple[tuple[np.float32, int], tuple[float, float]]:
+def _scale(observed: Observed, tensor: str, scheme: Scheme) -> tuple[tuple[np.float32, int], tuple[float, float]]:
     """(scale, zero point) of a tensor, and the range they span."""
+    low, high = observed.range_of(tensor, signed=scheme.signed)
     if scheme.signed:
-        low, high = symmetric_range(histogram)
         return (np.float32(high / 127), 0), (low, high)
-    low, high = asymmetric_range(histogram)
     scale = np.float32((high - low) / 255)
     return (scale, round(-low / float(scale))), (low, high)

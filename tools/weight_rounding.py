@@ -15,6 +15,7 @@ DAMPING = 0.01
 """Of the mean second moment, added to the diagonal: inputs hardly seen must not get any weight."""
 
 Floats = NDArray[np.float64]
+RoundedWeight = tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.float32]]
 
 
 class InputMoments:
@@ -44,9 +45,7 @@ class InputMoments:
         return second + damping[:, None, None] * np.eye(second.shape[1])
 
 
-def round_weight(
-    weight: NDArray[np.float32], moments: InputMoments, steps: int
-) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.float32]]:
+def round_weight(weight: NDArray[np.float32], moments: InputMoments, steps: int) -> RoundedWeight:
     """Whole numbers −steps…steps of ``weight``'s shape, the scale of each output channel (axis 0), and what to add to the bias."""
     largest = np.abs(weight).reshape(len(weight), -1).max(axis=1)
     scales = np.where(largest > 0, largest / steps, 1.0).astype(np.float32)
