@@ -25,8 +25,9 @@ from calibration.score_histograms import histogram_png
 from calibration.session_folders import survey_sessions
 from calibration.shown_images import gallery, to_show
 from calibration.slot_content import slot_content
+from calibration.slot_references import reference_images
 from calibration.threshold import DEFAULT_CONFIDENCE, require_supported
-from edge.bundle import Bundle, ReferenceImage, open_bundle
+from edge.bundle import Bundle, open_bundle
 from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.capture_cli import add_capture_flags
 from edge.capture_record import captured_settings
@@ -37,7 +38,7 @@ from edge.engines.open_engine import open_chosen_engine
 from edge.errors import ConfigError
 from edge.exit_code import reported
 from edge.flags import add_engine_flags, add_operator_flag
-from edge.image_file import Survey, read_image
+from edge.image_file import Survey
 from edge.locations import bundle_path, state_path, station_path
 from edge.station_config import load_station
 from edge.station_view import StationView, station_view
@@ -45,9 +46,6 @@ from edge.station_view import StationView, station_view
 HISTOGRAM = "histogram.png"
 EPILOG = "calibrate advise verdicts.jsonl says whether calibrating again would help; a folder of that name is ./advise."
 FRAMES = 200
-REFERENCES = 2
-REFERENCE_TOLERANCE = 1e-3
-"""Relative to the score: the same engine on the same machine agrees far better; another build of it may not."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -98,6 +96,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
                 checked = check_images(engine, view, to_check, derived.threshold, steps)
             steps = progress.steps("pictures", len(to_show(derived, dropped)))
             pictures = gallery(engine, view, derived, dropped, checked, steps)
+            references = reference_images(engine, view, [path for path, _ in jobs.threshold])
         title = f"{bundle.manifest.model_id} {options.precision} · {normal_dir}"
         histogram = histogram_png(derived, title, [image.scores for image in checked.defective] if checked else [])
         content = slot_content(
@@ -115,13 +114,6 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             _write_report(options.report, page, histogram)
             console.print("dry run: no slot was written")
             return None
-        references = [
-            (
-                view.preprocess(read_image(path).image),
-                ReferenceImage.of(f"reference{index}.npy", derived.scores[index], REFERENCE_TOLERANCE),
-            )
-            for index, (path, _) in enumerate(jobs.threshold[:REFERENCES])
-        ]
         slot = store.add(content, derived.tensors, references, {REPORT: page, HISTOGRAM: histogram})
         store.activate(slot, options.operator, f"calibrated from {normal_dir}")
         _write_report(options.report, page, histogram)

@@ -31,6 +31,12 @@ class GroupMoments:
         products = None if self.products is None or other.products is None else self.products + other.products
         return GroupMoments(self.count + other.count, self.total + other.total, self.squares + other.squares, products)
 
+    def counted_as(self, images: int) -> GroupMoments:
+        """As if there were so many ``images`` with the same means and products."""
+        share = images / self.count
+        products = None if self.products is None else self.products * share
+        return GroupMoments(images, self.total * share, self.squares * share, products)
+
     def mean(self) -> Sums:
         """[d, h, w]."""
         return self.total / self.count
