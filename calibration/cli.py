@@ -6,6 +6,7 @@ import argparse
 import itertools
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -69,7 +70,8 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
     store = SlotStore(state, bundle)
     normal_dir = normal_images_folder(options, station, state, console)
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with store.writing(), open_chosen_engine(bundle, options, observer=ConsoleObserver(console)) as engine:
+    writing = nullcontext() if options.dry_run else store.writing()
+    with writing, open_chosen_engine(bundle, options, observer=ConsoleObserver(console)) as engine:
         with Progress(*columns, console=console, transient=True) as bars:
             progress = _Bars(bars)
             survey = survey_sessions(normal_dir, options.max_bad_share, lambda done, total: progress("reading", done, total))
