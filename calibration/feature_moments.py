@@ -51,7 +51,11 @@ class GroupMoments:
         assert self.products is not None
         own, given = (one.reshape(len(one), -1).T for one in (self.mean(), mean))
         cross = own[:, :, None] * given[:, None]
-        return np.asarray(self.products / self.count - cross - cross.transpose(0, 2, 1) + given[:, :, None] * given[:, None])
+        result = self.products / self.count
+        result -= cross
+        result -= cross.transpose(0, 2, 1)
+        result += np.multiply(given[:, :, None], given[:, None], out=cross)
+        return np.asarray(result)
 
 
 def no_moments(shape: GraphShape) -> list[GroupMoments]:
