@@ -34,6 +34,8 @@ WEIGHTS = ("group_weight", "feature_weight", "reconstruction_weight")
 Progress = Callable[[str, int, int], None]
 """(what, done, total)"""
 DEFAULT_BLEND = 0.5
+HALF, HALF_OF = (0, 2), 5
+"""Two of five images are the first half of C, which alone is read twice: the others are scored while they are read."""
 WEIGHTS_STRIPE = 4
 """In a cross-fit with its own C, every fourth image of a fold sets the weights of the other folds, and the rest their C."""
 
@@ -181,12 +183,13 @@ class _Run:
         images = self._jobs.center
         if not images:
             return self._start, []
-        features = self._features(images, [index % 2 for index in range(len(images))])
+        first_of = [index % HALF_OF in HALF for index in range(len(images))]
+        features = self._features(images, [0 if one else 1 for one in first_of])
         features.read(0)
         first = self._center(features, {0})
         second_half = features.read_and_score(1, first)
         second = self._center(features, {1})
-        held = list(range(0, len(images), 2))
+        held = [index for index, one in enumerate(first_of) if one]
         first_half = ReadTerms(held, *self._terms(second, [images[index] for index in held], "suspects"))
         return self._center(features, {0, 1}), [_Half(first_half, second), _Half(second_half, first)]
 

@@ -26,6 +26,8 @@ class OnnxRuntimeEngine(Engine):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        # A pattern is kept for each choice of outputs: 97 MB more for calibration's two, and no faster.
+        options.enable_mem_pattern = False
         self._runtime = onnxruntime
         self._run_options = onnxruntime.RunOptions()
         self._run_options.only_execute_path_to_fetches = True
