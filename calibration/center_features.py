@@ -25,7 +25,7 @@ MAXIMUM_SAMPLE = 150
 """Images whose Z is kept whole, some 0.25 MB each at the default size; of the others only sums stay."""
 MAXIMUM_CHANGED = 112
 """Images that are also read with a usual change; each of them counts for as many as there are images that it stands for. With 64 of
-250, three times as many good parts of macaroni were rejected when moved by 2 %; with 128 as many as with all."""
+250 more good parts of macaroni were rejected when moved by 2 %, with 128 as few as with all (ADR 10)."""
 
 Terms = NDArray[np.float64]
 
