@@ -12,7 +12,7 @@ from edge.cameras.base import Camera
 from edge.clock import Clock
 from edge.decision import decide
 from edge.engines.base import Engine
-from edge.errors import CameraLostError, CameraOpenError, EdgeInspectError, EndOfStream, SlotError
+from edge.errors import CameraError, CameraLostError, CameraOpenError, EdgeInspectError, EndOfStream, SlotError
 from edge.frame import Frame
 from edge.reject_line import RejectLine
 from edge.slot_watcher import SlotWatcher
@@ -21,6 +21,9 @@ from edge.station_view import StationView
 from edge.verdict import Outcome, Scores, Verdict
 
 REOPEN_NS = 1_000_000_000
+FIRST_PAUSE_NS = 10_000_000
+LONGEST_PAUSE_NS = 1_000_000_000
+"""After reads that failed at once, one after the other, the pause doubles: such a camera sets no pace of its own."""
 
 
 class InspectionLoop:
@@ -50,6 +53,7 @@ class InspectionLoop:
         self._reject, self._clock, self._camera_config, self._report = reject, clock, camera_config, report
         self.counts: Counter[Outcome] = Counter()
         self._lost = False
+        self._failed_at_once = 0
 
     @property
     def slot(self) -> CalibrationSlot:
@@ -71,6 +75,8 @@ class InspectionLoop:
             part += 1
             if self._lost:
                 self._reopen(stop)
+            elif self._failed_at_once:
+                self._clock.wait(stop, min(LONGEST_PAUSE_NS, FIRST_PAUSE_NS << min(self._failed_at_once - 1, 10)))
 
     def close(self) -> None:
         """Close the camera. Make the lines safe first: a camera may take seconds."""
@@ -89,7 +95,7 @@ class InspectionLoop:
             self._slots.answer(slot)
 
     def _inspect(self, part: int) -> Verdict:
-        self._lost = False
+        self._lost = failed_at_once = False
         record = self._bound.slot.record
         started = self._clock.monotonic_ns()
         stages: dict[str, float] = {}
@@ -121,9 +127,12 @@ class InspectionLoop:
             raise
         except EdgeInspectError as error:
             self._lost = isinstance(error, CameraLostError)
+            failed_at_once = frame is None and not isinstance(error, CameraError)
             outcome, reason = Outcome.FAULT, str(error)
         except Exception as error:  # not foreseen, and therefore not known to be good
+            failed_at_once = frame is None
             outcome, reason = Outcome.FAULT, f"unexpected {type(error).__name__}: {error}"
+        self._failed_at_once = self._failed_at_once + 1 if failed_at_once else 0
         return Verdict(
             part_id=part,
             outcome=outcome,
