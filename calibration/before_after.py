@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calibration.derive import Derived
+from calibration.prepared_images import prepared_images
 from calibration.run_normal_images import Progress
 from edge.calibration_slot import SlotStore
 from edge.decision import decide
 from edge.engines.base import Engine
 from edge.errors import InputError, NotCalibratedError
-from edge.image_file import read_image
 from edge.station_view import StationView
 from edge.verdict import Outcome
 
@@ -48,8 +48,8 @@ def compare_with_active(
         return f"the calibration before cannot be compared: {str(error).split(';')[0]}"
     engine.bind(slot.tensors)
     before = 0
-    for image in derived.judged:
-        scores = engine.infer(view.preprocess(read_image(image.path).image)).scores
+    for picture in prepared_images(view, [image.path for image in derived.judged]):
+        scores = engine.infer(picture).scores
         before += decide(scores, slot.record.threshold)[0] is not Outcome.PASS
         progress()
     old = {digest for job in slot.record.images.values() for digest in job}

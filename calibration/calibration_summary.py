@@ -52,7 +52,7 @@ def print_summary(
             (len(survey.skipped), "unreadable"),
             (dropped, "suspects"),
         )
-        table.add_row("passed over", ", ".join(f"{count} {what}" for count, what in kinds))
+        table.add_row("passed over", ", ".join(f"{count} {what}" for count, what in kinds if count))
     console.print(table, highlight=False)
     if isinstance(before_after, BeforeAfter):
         console.print(f"before and after: {before_after.describe()}", markup=False, highlight=False, soft_wrap=True)

@@ -20,8 +20,8 @@ SHRINKAGE = 0.3
 """Share of the covariance pooled over all positions that is mixed into each position's own: few images cannot fill a matrix."""
 RIDGE = 0.01
 """Of the mean variance, added to the diagonal: a channel that hardly varies must not rule the distance."""
-BLOCK = 4_096
-"""Rows compared with all centres at once: 17 MB at 1024 centres."""
+BLOCK = 2_048
+"""Rows compared with all centres at once: 17 MB at 2048 centres."""
 
 
 def own_grid(feature: Array, shape: GraphShape) -> list[Array]:
@@ -76,7 +76,9 @@ def center_from_moments(
             chosen = cover(sample[index], own[:, 0, 0], size, judged, shape.centers, seed, rows)
             statistics[centers_name(index)] = chosen[np.arange(shape.centers) % len(chosen)]
         if group.norm == "mahalanobis":
-            statistics[whitening_name(index)] = whitening(moments[index].covariance(own) * size**2)
+            covariance = moments[index].covariance(own)
+            covariance *= size**2
+            statistics[whitening_name(index)] = whitening(covariance)
     return tensors.replace(feature_mean=mean, feature_scale=scale, **statistics)
 
 
@@ -146,8 +148,8 @@ def whitening(covariance: NDArray[np.float64]) -> Array:
     """
     channels = covariance.shape[-1]
     pooled = covariance.mean(axis=0)
-    mixed = (1.0 - SHRINKAGE) * covariance + SHRINKAGE * pooled
-    return whiten(mixed + max(RIDGE * float(np.trace(pooled)) / channels, 1e-9) * np.eye(channels))
+    ridge = max(RIDGE * float(np.trace(pooled)) / channels, 1e-9)
+    return whiten((1.0 - SHRINKAGE) * covariance + (SHRINKAGE * pooled + ridge * np.eye(channels)))
 
 
 def whiten(covariance: NDArray[np.float64]) -> Array:

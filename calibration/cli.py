@@ -6,6 +6,7 @@ import argparse
 import itertools
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -25,8 +26,9 @@ from calibration.score_histograms import histogram_png
 from calibration.session_folders import survey_sessions
 from calibration.shown_images import gallery, to_show
 from calibration.slot_content import slot_content
+from calibration.slot_references import reference_images
 from calibration.threshold import DEFAULT_CONFIDENCE, require_supported
-from edge.bundle import Bundle, ReferenceImage, open_bundle
+from edge.bundle import Bundle, open_bundle
 from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.capture_cli import add_capture_flags
 from edge.capture_record import captured_settings
@@ -37,7 +39,7 @@ from edge.engines.open_engine import open_chosen_engine
 from edge.errors import ConfigError
 from edge.exit_code import reported
 from edge.flags import add_engine_flags, add_operator_flag
-from edge.image_file import Survey, read_image
+from edge.image_file import Survey
 from edge.locations import bundle_path, state_path, station_path
 from edge.station_config import load_station
 from edge.station_view import StationView, station_view
@@ -45,9 +47,6 @@ from edge.station_view import StationView, station_view
 HISTOGRAM = "histogram.png"
 EPILOG = "calibrate advise verdicts.jsonl says whether calibrating again would help; a folder of that name is ./advise."
 FRAMES = 200
-REFERENCES = 2
-REFERENCE_TOLERANCE = 1e-3
-"""Relative to the score: the same engine on the same machine agrees far better; another build of it may not."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,7 +70,8 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
     store = SlotStore(state, bundle)
     normal_dir = normal_images_folder(options, station, state, console)
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with store.writing(), open_chosen_engine(bundle, options, observer=ConsoleObserver(console)) as engine:
+    writing = nullcontext() if options.dry_run else store.writing()
+    with writing, open_chosen_engine(bundle, options, observer=ConsoleObserver(console)) as engine:
         with Progress(*columns, console=console, transient=True) as bars:
             progress = _Bars(bars)
             survey = survey_sessions(normal_dir, options.max_bad_share, lambda done, total: progress("reading", done, total))
@@ -98,6 +98,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
                 checked = check_images(engine, view, to_check, derived.threshold, steps)
             steps = progress.steps("pictures", len(to_show(derived, dropped)))
             pictures = gallery(engine, view, derived, dropped, checked, steps)
+            references = reference_images(engine, view, [path for path, _ in jobs.threshold])
         title = f"{bundle.manifest.model_id} {options.precision} · {normal_dir}"
         histogram = histogram_png(derived, title, [image.scores for image in checked.defective] if checked else [])
         content = slot_content(
@@ -115,13 +116,6 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             _write_report(options.report, page, histogram)
             console.print("dry run: no slot was written")
             return None
-        references = [
-            (
-                view.preprocess(read_image(path).image),
-                ReferenceImage.of(f"reference{index}.npy", derived.scores[index], REFERENCE_TOLERANCE),
-            )
-            for index, (path, _) in enumerate(jobs.threshold[:REFERENCES])
-        ]
         slot = store.add(content, derived.tensors, references, {REPORT: page, HISTOGRAM: histogram})
         store.activate(slot, options.operator, f"calibrated from {normal_dir}")
         _write_report(options.report, page, histogram)

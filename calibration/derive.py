@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from calibration.blend import blend_center
 from calibration.brightness import brightness_range
 from calibration.center import center_from_moments
+from calibration.center_features import CenterFeatures, ReadTerms
 from calibration.cross_fit import CrossFit, FoldTerms, cross_fit, joint
 from calibration.image_result import ImageResult, Job
 from calibration.normal_images import ImageList, Jobs
-from calibration.run_normal_images import CenterFeatures, read_features, read_terms, score_images
+from calibration.run_normal_images import read_terms, score_images
 from calibration.session_shift import SessionShare, session_shares
 from calibration.suspects import with_suspects
 from calibration.term_weights import WeightRule, weigh_terms
 from calibration.threshold import DEFAULT_CONFIDENCE, choose_threshold, require_supported
 from edge.calibration_tensors import Array, CalibrationTensors
+from edge.drift import FIGURES
 from edge.engines.base import Engine
 from edge.errors import ImageError
 from edge.slot_record import QUANTILES, Baseline, Promise
@@ -32,6 +34,8 @@ WEIGHTS = ("group_weight", "feature_weight", "reconstruction_weight")
 Progress = Callable[[str, int, int], None]
 """(what, done, total)"""
 DEFAULT_BLEND = 0.5
+HALF, HALF_OF = (0, 2), 5
+"""Two of five images are the first half of C, which alone is read twice: the others are scored while they are read."""
 WEIGHTS_STRIPE = 4
 """In a cross-fit with its own C, every fourth image of a fold sets the weights of the other folds, and the rest their C."""
 
@@ -52,8 +56,9 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Derived:
-    """The result; the engine is bound to ``tensors``. scores: of the threshold images, in their order, under these.
+    """The result; the engine is bound to ``tensors``.
 
+    baseline: of the images that set the threshold, by statistics they did not enter, as parts to come will be.
     images: every image that did a job, by job and hash. sessions: empty where the threshold's images are of one.
     scored_by: sha256 → the tensors by whose C an image was scored, where these are others because it entered the final C.
     """
@@ -61,7 +66,6 @@ class Derived:
     tensors: CalibrationTensors
     threshold: float
     promise: Promise
-    scores: list[Scores]
     baseline: dict[str, Baseline]
     images: list[ImageResult]
     sessions: list[SessionShare]
@@ -96,17 +100,24 @@ def derive(
     wishes = wishes or Wishes()
     require_supported(len(jobs.threshold), wishes.rate, wishes.confidence, wishes.accept)
     run = _Run(engine, view, start.with_ignore_mask(view.ignore_mask), jobs, reliability, progress, wishes)
-    tensors, scores, images = run.split() if jobs.folds is None else run.cross_fit()
+    tensors, images = run.split() if jobs.folds is None else run.cross_fit()
+    engine.bind(tensors)
     judged = _judged(images)
     values = np.array([image.score for image in judged], np.float32)
     if float(values.max()) == float(values.min()):
         raise ImageError("all images score the same, so they say nothing of how good parts vary; take pictures of different parts")
     threshold, promise = choose_threshold(values, jobs.kind, wishes.rate, wishes.confidence, wishes.accept)
     shares = session_shares(images, threshold, promise.false_reject_rate, promise.confidence)
-    baseline = {name: _baseline(_figure(scores, name)) for name in Scores.__dataclass_fields__}
-    for name in ("feature_score", "reconstruction_score", "score"):  # by statistics they did not enter, as of parts to come
-        baseline[name] = _baseline(_figure(judged, name))
-    return Derived(tensors, threshold, promise, scores, baseline, with_suspects(images), shares, run.scored_by)
+    baseline = {name: _baseline(np.array([getattr(one, name) for one in judged], np.float32)) for name in FIGURES}
+    return Derived(tensors, threshold, promise, baseline, with_suspects(images), shares, run.scored_by)
+
+
+@dataclass(frozen=True)
+class _Half:
+    """One half of the images of C, and the C of the ``other`` that scored it."""
+
+    read: ReadTerms
+    other: CalibrationTensors
 
 
 class _Run:
@@ -126,10 +137,10 @@ class _Run:
         self._reliability, self._progress, self._wishes = reliability, progress, wishes
         self.scored_by: dict[str, CalibrationTensors] = {}
 
-    def split(self) -> tuple[CalibrationTensors, list[Scores], list[ImageResult]]:
-        """The final tensors, the threshold images' scores under them, and a result for every image."""
+    def split(self) -> tuple[CalibrationTensors, list[ImageResult]]:
+        """The final tensors, and a result for every image."""
         jobs, rule = self._jobs, self._wishes.rule
-        tensors, features = self._center_and_halves()
+        tensors, halves = self._center_and_halves()
         images: list[ImageResult] = []
         if rule == "bundle":
             tensors = self._with_bundles_weights(tensors)
@@ -138,22 +149,24 @@ class _Run:
             weights = weigh_terms(terms, self._reliability, rule)
             tensors = tensors.with_group_weights(weights[0]).with_weights(*weights[1:])
             images = self._results_of_terms(jobs.weights, "weights", terms, terms @ joint(*weights), weights[0], quality)
-        images = self._held_out_halves(tensors, features) + images
-        scores = self._scores(tensors, jobs.threshold, "threshold")
-        return tensors, scores, images + self._results_of_scores(jobs.threshold, "threshold", scores)
+        self._engine.bind(tensors)
+        scores = score_images(self._engine, self._view, jobs.threshold, self._step("threshold", len(jobs.threshold)))
+        held_out = [(one.feature_score, one.reconstruction_score, one.score) for one in scores]
+        return tensors, self._held_out_halves(tensors, halves) + images + self._results(
+            jobs.threshold, "threshold", held_out, scores
+        )
 
-    def cross_fit(self) -> tuple[CalibrationTensors, list[Scores], list[ImageResult]]:
+    def cross_fit(self) -> tuple[CalibrationTensors, list[ImageResult]]:
         """The same; each image is scored by the statistics of the other folds."""
         jobs, rule = self._jobs, self._wishes.rule
-        features: CenterFeatures | None = None
+        halves: list[_Half] = []
         if jobs.own_center:
             tensors, folds, quality, centers = self._folds_of_centers()
         else:
-            tensors, features = self._center_and_halves()
+            tensors, halves = self._center_and_halves()
             terms, quality = self._terms(tensors, jobs.threshold, "λ1, λ2")
             folds, centers = self._folds_of_terms(terms), []
-        bundles = joint(list(self._start["group_weight"]), *(float(self._start[name][0]) for name in WEIGHTS[1:]))
-        result: CrossFit = cross_fit(folds, self._reliability, rule, bundles)
+        result: CrossFit = cross_fit(folds, self._reliability, rule, self._joint(self._start))
         if rule == "bundle":
             tensors = self._with_bundles_weights(tensors)
         else:
@@ -161,28 +174,35 @@ class _Run:
         for fold, center in zip(folds, centers, strict=False):
             own = center.replace(**{name: tensors[name] for name in WEIGHTS})
             self.scored_by |= {jobs.threshold[index][1]: own for index in fold.held}
-        before = self._held_out_halves(tensors, features)
         groups = [float(one) for one in tensors["group_weight"]]
         images = self._results_of_terms(jobs.threshold, "all", result.terms, result.scores, groups, quality)
-        return tensors, self._scores(tensors, jobs.threshold, "threshold"), before + images
+        return tensors, self._held_out_halves(tensors, halves) + images
 
-    def _center_and_halves(self) -> tuple[CalibrationTensors, CenterFeatures | None]:
-        """C of ``jobs.center``, read in two halves; the bundle's where there are none."""
-        if not self._jobs.center:
-            return self._start, None
-        features = self._features(self._jobs.center, [index % 2 for index in range(len(self._jobs.center))])
-        return self._center(features, {0, 1}), features
+    def _center_and_halves(self) -> tuple[CalibrationTensors, list[_Half]]:
+        """C of ``jobs.center``, and each half of its images by the C of the other; the bundle's C where there are none."""
+        images = self._jobs.center
+        if not images:
+            return self._start, []
+        first_of = [index % HALF_OF in HALF for index in range(len(images))]
+        features = self._features(images, [0 if one else 1 for one in first_of])
+        features.read(0)
+        first = self._center(features, {0})
+        second_half = features.read_and_score(1, first)
+        second = self._center(features, {1})
+        held = [index for index, one in enumerate(first_of) if one]
+        first_half = ReadTerms(held, *self._terms(second, [images[index] for index in held], "suspects"))
+        return self._center(features, {0, 1}), [_Half(first_half, second), _Half(second_half, first)]
 
-    def _held_out_halves(self, tensors: CalibrationTensors, features: CenterFeatures | None) -> list[ImageResult]:
+    def _held_out_halves(self, tensors: CalibrationTensors, halves: list[_Half]) -> list[ImageResult]:
         """Each image of C by the C of the half it is not in, with the weights of ``tensors``: a bad one cannot vouch for itself."""
-        if features is None:
-            return []
         images: list[ImageResult] = []
-        for half in (0, 1):
-            other = self._center(features, {1 - half}).replace(**{name: tensors[name] for name in WEIGHTS})
-            held = self._jobs.center[half::2]
+        weights, groups = self._joint(tensors), [float(one) for one in tensors["group_weight"]]
+        for half in halves:
+            held = [self._jobs.center[index] for index in half.read.indices]
+            other = half.other.replace(**{name: tensors[name] for name in WEIGHTS})
             self.scored_by |= {digest: other for _, digest in held}
-            images += self._results_of_scores(held, "center", self._scores(other, held, "suspects"))
+            terms = half.read.terms
+            images += self._results_of_terms(held, "center", terms, terms @ weights, groups, half.read.scores)
         return images
 
     def _folds_of_centers(self) -> tuple[CalibrationTensors, list[FoldTerms], list[Scores], list[CalibrationTensors]]:
@@ -190,20 +210,22 @@ class _Run:
         images, folds = self._jobs.threshold, self._jobs.folds
         assert folds is not None
         place = {index: order for fold in range(folds.count) for order, index in enumerate(folds.held(fold))}
-        stripe = [int(place[index] % WEIGHTS_STRIPE == 0) for index in range(len(images))]
-        features = self._features(images, [2 * fold + one for fold, one in zip(folds.of_image, stripe, strict=True)])
+        stripe = [place[index] % WEIGHTS_STRIPE == 0 for index in range(len(images))]
+        striped = folds.count  # the part of those that set weights; they enter the final C alone
+        features = self._features(images, [striped if one else fold for fold, one in zip(folds.of_image, stripe, strict=True)])
+        for part in range(folds.count + 1):
+            features.read(part)
         terms: list[FoldTerms] = []
         centers: list[CalibrationTensors] = []
         quality: dict[int, Scores] = {}
         for fold in range(folds.count):
             held, outside = folds.held(fold), [index for index in folds.outside(fold) if stripe[index]]
-            tensors = self._center(features, {2 * other for other in range(folds.count) if other != fold})
-            held_terms, scores = self._terms(tensors, [images[index] for index in held], "cross-fit")
-            outside_terms, _ = self._terms(tensors, [images[index] for index in outside], "cross-fit")
-            quality |= zip(held, scores, strict=True)
-            terms.append(FoldTerms(held, held_terms, outside_terms))
+            tensors = self._center(features, {other for other in range(folds.count) if other != fold})
+            read, scores = self._terms(tensors, [images[index] for index in held + outside], "cross-fit")
+            quality |= zip(held, scores[: len(held)], strict=True)
+            terms.append(FoldTerms(held, read[: len(held)], read[len(held) :]))
             centers.append(tensors)
-        everything = self._center(features, set(range(2 * folds.count)))
+        everything = self._center(features, set(range(folds.count + 1)))
         return everything, terms, [quality[index] for index in range(len(images))], centers
 
     def _folds_of_terms(self, terms: NDArray[np.float64]) -> list[FoldTerms]:
@@ -221,19 +243,17 @@ class _Run:
             return blend_center(self._start, tensors, self._wishes.blend, self._view.shape, mask)
         return tensors
 
+    def _joint(self, tensors: CalibrationTensors) -> NDArray[np.float64]:
+        return joint(list(tensors["group_weight"]), *(float(tensors[name][0]) for name in WEIGHTS[1:]))
+
     def _with_bundles_weights(self, tensors: CalibrationTensors) -> CalibrationTensors:
         return tensors.replace(**{name: self._start[name] for name in WEIGHTS})
 
     def _features(self, images: ImageList, parts: list[int]) -> CenterFeatures:
-        self._engine.bind(CalibrationTensors.neutral(self._view.shape))  # brightness as it is
-        return read_features(self._engine, self._view, images, parts, self._step("C", len(images)))
+        return CenterFeatures(self._engine, self._view, images, parts, self._step("C", len(images)))
 
     def _terms(self, tensors: CalibrationTensors, images: ImageList, what: str) -> tuple[NDArray[np.float64], list[Scores]]:
         return read_terms(self._engine, self._view, tensors, images, self._step(what, len(images)))
-
-    def _scores(self, tensors: CalibrationTensors, images: ImageList, what: str) -> list[Scores]:
-        self._engine.bind(tensors)
-        return score_images(self._engine, self._view, images, self._step(what, len(images)))
 
     def _step(self, what: str, total: int) -> Callable[[], None]:
         done = 0
@@ -253,9 +273,6 @@ class _Run:
         held_out = [(float(first), float(second), float(both)) for first, second, both in columns]
         return self._results(images, job, held_out, quality)
 
-    def _results_of_scores(self, images: ImageList, job: Job, scores: list[Scores]) -> list[ImageResult]:
-        return self._results(images, job, [(one.feature_score, one.reconstruction_score, one.score) for one in scores], scores)
-
     def _results(
         self, images: ImageList, job: Job, held_out: list[tuple[float, float, float]], quality: list[Scores]
     ) -> list[ImageResult]:
@@ -264,10 +281,6 @@ class _Run:
             ImageResult.of(image, self._jobs.sessions.get(image[1], ""), job, fold, one, scores)
             for image, fold, one, scores in zip(images, of_image, held_out, quality, strict=True)
         ]
-
-
-def _figure(scores: Sequence[Scores] | Sequence[ImageResult], name: str) -> Array:
-    return np.array([getattr(one, name) for one in scores], np.float32)
 
 
 def _judged(images: list[ImageResult]) -> list[ImageResult]:

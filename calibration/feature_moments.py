@@ -31,6 +31,12 @@ class GroupMoments:
         products = None if self.products is None or other.products is None else self.products + other.products
         return GroupMoments(self.count + other.count, self.total + other.total, self.squares + other.squares, products)
 
+    def counted_as(self, images: int) -> GroupMoments:
+        """As if there were so many ``images`` with the same means and products."""
+        share = images / self.count
+        products = None if self.products is None else self.products * share
+        return GroupMoments(images, self.total * share, self.squares * share, products)
+
     def mean(self) -> Sums:
         """[d, h, w]."""
         return self.total / self.count
@@ -45,7 +51,11 @@ class GroupMoments:
         assert self.products is not None
         own, given = (one.reshape(len(one), -1).T for one in (self.mean(), mean))
         cross = own[:, :, None] * given[:, None]
-        return np.asarray(self.products / self.count - cross - cross.transpose(0, 2, 1) + given[:, :, None] * given[:, None])
+        result = self.products / self.count
+        result -= cross
+        result -= cross.transpose(0, 2, 1)
+        result += np.multiply(given[:, :, None], given[:, None], out=cross)
+        return np.asarray(result)
 
 
 def no_moments(shape: GraphShape) -> list[GroupMoments]:

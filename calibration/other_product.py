@@ -11,7 +11,7 @@ from edge.engines.base import Engine
 from edge.errors import ImageError
 from edge.station_view import StationView
 
-LOOKED_AT = 25
+LOOKED_AT = 11
 TIMES = 5.0
 """With a trained bundle of bottles, the median score over that of the reference images was 1.0 for other good bottles, 2.4 in
 30 % less light, 4.1 for broken ones, and 7.5 to 9 for four other products."""

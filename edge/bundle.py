@@ -174,7 +174,7 @@ def load_picture(path: Path) -> Image:
     """A reference image, uint8 height×width×3; raises BundleError."""
     try:
         return np.asarray(np.load(path, allow_pickle=False), np.uint8)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError, OverflowError) as error:  # a header may claim any size
         raise BundleError(f"{path}: cannot read the reference image ({error}); copy it again") from error
 
 

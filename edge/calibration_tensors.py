@@ -137,7 +137,7 @@ class CalibrationTensors:
         """Read and check what ``save`` wrote; hashes are the caller's to verify. Raises SlotError."""
         try:
             tensors = cls({name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in cls.shapes(shape)})
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, MemoryError, OverflowError) as error:  # a header may claim any size
             raise SlotError(f"{folder}: cannot read the calibration tensors ({error}); calibrate again") from error
         tensors.check(shape, str(folder))
         return tensors

@@ -15,6 +15,9 @@ from edge.errors import CameraError, CameraLostError, EdgeInspectError, EndOfStr
 from edge.frame import Frame, Image
 from edge.part_tracker import Part
 
+FIRST_PAUSE_NS = 10_000_000
+LONGEST_PAUSE_NS = 1_000_000_000
+"""After reads that failed at once, one after the other, the pause doubles: such a camera sets no pace of its own."""
 IDLE_S = 0.1
 """So often a feed that has nothing to give returns, for the inspection to look after other things."""
 CLOSE_S = 5.0
@@ -24,7 +27,8 @@ CLOSE_S = 5.0
 class Seen:
     """A part with its picture, or with the reason why there is none.
 
-    image: uint8 height×width×3 for the engine. stage_ms: how long each stage took so far. lost: the camera is gone.
+    image: uint8 height×width×3 for the engine. stage_ms: how long each stage took so far. lost: the camera is gone. at_once: reading
+    failed in a way that takes no time.
     """
 
     part_id: int
@@ -34,6 +38,7 @@ class Seen:
     image: Image | None = None
     fault: str = ""
     lost: bool = False
+    at_once: bool = False
     stage_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -66,8 +71,9 @@ class PartFeed(ABC):
             raise
         except EdgeInspectError as error:
             seen.fault, seen.lost = str(error), isinstance(error, CameraLostError)
+            seen.at_once = seen.frame is None and not isinstance(error, CameraError)
         except Exception as error:  # not foreseen, and therefore not known to be good
-            seen.fault = f"unexpected {type(error).__name__}: {error}"
+            seen.fault, seen.at_once = f"unexpected {type(error).__name__}: {error}", seen.frame is None
         return seen
 
 
@@ -84,7 +90,7 @@ class FreeFeed(PartFeed):
     ) -> None:
         super().__init__(camera, prepare, clock)
         self._timeout_ms, self._ids = read_timeout_ms, count(first_part_id)
-        self._told_lost = False
+        self._told_lost, self._failed_at_once = False, 0
 
     def next(self, stop: threading.Event) -> Seen | None:
         if self._told_lost:
@@ -98,8 +104,13 @@ class FreeFeed(PartFeed):
             except CameraLostError:
                 return None
             self._told_lost = False
+        if self._failed_at_once:
+            pause = min(LONGEST_PAUSE_NS, FIRST_PAUSE_NS << min(self._failed_at_once - 1, 10))
+            if self._clock.wait(stop, pause):
+                return None
         seen = self._see(next(self._ids), None, lambda: self._camera.read(self._timeout_ms))
         self._told_lost = seen.lost
+        self._failed_at_once = self._failed_at_once + 1 if seen.at_once else 0
         return seen
 
 

@@ -7,7 +7,7 @@ from Z and from the decoder's outputs on to the scores (a difference of distance
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import onnx
@@ -31,12 +31,13 @@ class PrecisionError(EdgeInspectError):
     """The model cannot be had in that precision, or does not decide there as it does in FP32."""
 
 
-def convert_fp16(model: ModelProto) -> ModelProto:
+def convert_fp16(model: ModelProto, kept: Collection[str] = ()) -> ModelProto:
     """The FP16 form of ``model``, which stays as it is; names and types of inputs and outputs are the same.
 
+    kept: layers that stay in FP32, as ``layer_name`` names them. What is quantised stays as it is, too.
     Raises PrecisionError where a weight does not fit in half, or nothing is there to convert.
     """
-    half = half_nodes(model)
+    half = half_nodes(model, kept)
     if not half:
         raise PrecisionError("fp16: expected convolutions or linear layers on the way to the score, the graph has none")
     types = _types(model)
@@ -55,12 +56,12 @@ def convert_fp16(model: ModelProto) -> ModelProto:
     given = [value.name for value in model.graph.input if value.name in wanted]
     graph.node.extend(_cast(name, TensorProto.FLOAT16) for name in given)
     for i, node in enumerate(model.graph.node):
-        kept = graph.node.add()
-        kept.CopyFrom(node)
+        written = graph.node.add()
+        written.CopyFrom(node)
         if i in half:
             floats = set(_float_inputs(node, types))
-            kept.input[:] = [name + SUFFIX if name in floats else name for name in node.input]
-            kept.output[:] = [name + SUFFIX if name else "" for name in node.output]
+            written.input[:] = [name + SUFFIX if name in floats else name for name in node.input]
+            written.output[:] = [name + SUFFIX if name else "" for name in node.output]
             graph.node.extend(_cast(name, TensorProto.FLOAT) for name in node.output if name in read_wide)
         else:
             graph.node.extend(_cast(name, TensorProto.FLOAT16) for name in node.output if name in wanted - made_half)
@@ -72,12 +73,10 @@ def convert_fp16(model: ModelProto) -> ModelProto:
     return converted
 
 
-def half_nodes(model: ModelProto) -> set[int]:
-    """Indices of the nodes of ``model`` that compute in FP16."""
+def half_nodes(model: ModelProto, kept: Collection[str] = ()) -> set[int]:
+    """Indices of the nodes of ``model`` that compute in FP16, where the layers ``kept`` do not."""
     nodes, types = list(model.graph.node), _types(model)
-    learned = _learned(model)
-    judged = _before({SCORES[-1], FEATURE, RECONSTRUCTION}, nodes)
-    linear = {i for i in judged if nodes[i].op_type in LINEAR or _is_linear_by_weights(nodes[i], learned)}
+    linear = learned_layers(model)
     before = _before({name for i in linear for name in nodes[i].input}, nodes)
     after: set[str] = set()
     between = set()
@@ -88,7 +87,47 @@ def half_nodes(model: ModelProto) -> set[int]:
         floats = all(types[name] == TensorProto.FLOAT for name in node.output if name)
         if follows and i in before and node.op_type in BETWEEN and floats:
             between.add(i)
-    return linear | between
+    quantised = {i for i in linear if _is_quantised(nodes[i], nodes)}
+    half = {i for i in linear - quantised if layer_name(nodes[i]) not in kept}
+    if not quantised:
+        return half | between
+    # An activation or a sum after a quantised layer is part of it; what leads from one such layer to the next stays as wide.
+    of_quantised = {name for i in quantised for name in nodes[i].output}
+    between = {i for i in between if not of_quantised.intersection(nodes[i].input)}
+    return half | _connected(half, between, nodes)
+
+
+def half_layers(model: ModelProto) -> list[str]:
+    """Names of the layers that compute in FP16, in the order of computation."""
+    nodes = list(model.graph.node)
+    return list(dict.fromkeys(layer_name(nodes[i]) for i in sorted(half_nodes(model) & learned_layers(model))))
+
+
+def learned_layers(model: ModelProto) -> set[int]:
+    """Indices of the nodes with learned weights on the way to a score, Z or X̂."""
+    nodes, learned = list(model.graph.node), _learned(model)
+    judged = _before({SCORES[-1], FEATURE, RECONSTRUCTION}, nodes)
+    return {i for i in judged if nodes[i].op_type in LINEAR or _is_linear_by_weights(nodes[i], learned)}
+
+
+def layer_name(node: NodeProto) -> str:
+    """What people call the layer of ``node``, after its weights; the trunk sees two sizes, so a layer may be at two nodes."""
+    return str(node.input[1]).removeprefix("model.").removesuffix(".weight").removesuffix(".conv")
+
+
+def _is_quantised(node: NodeProto, nodes: list[NodeProto]) -> bool:
+    """Its weights come in 8 bits."""
+    return any(one.op_type == "DequantizeLinear" and node.input[1] in one.output for one in nodes)
+
+
+def _connected(start: set[int], among: set[int], nodes: list[NodeProto]) -> set[int]:
+    """Those of ``among`` that tensors lead to from ``start``, either way, through nothing else."""
+    found, new = set[int](), set(start)
+    while new:
+        names = {name for i in new for name in (*nodes[i].input, *nodes[i].output) if name}
+        new = {i for i in among - found if names.intersection((*nodes[i].input, *nodes[i].output))}
+        found |= new
+    return found
 
 
 def _is_linear_by_weights(node: NodeProto, learned: set[str]) -> bool:

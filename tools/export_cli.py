@@ -20,7 +20,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--precision",
         default="fp32",
-        help="models to write, by commas: fp32,fp16; fp32 always is (default: %(default)s)",
+        help="models to write, by commas: fp32,fp16,int8,int8-cpu; fp32 always is (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--calib",
+        type=Path,
+        metavar="NORMAL_DIR",
+        help="good images that set the ranges of 8 bits; default: those the run learned from",
+    )
+    parser.add_argument(
+        "--labelled",
+        type=Path,
+        metavar="SET",
+        help="a set with test/good and test/<defect>; a precision that loses AUROC on it is refused",
     )
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
@@ -32,7 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
         from tools.cost_model import graph_cost
         from tools.export_onnx import export_bundle, parse_precisions
 
-        parity, refused = export_bundle(options.run, options.out, options.images, parse_precisions(options.precision))
+        parity, refused = export_bundle(
+            options.run, options.out, options.images, parse_precisions(options.precision), options.calib, options.labelled
+        )
         lines = [f"exported {options.out}, compared with the checkpoint on {parity['images']} images by {parity['runtime']}:"]
         for precision in (one for one in parity if isinstance(parity[one], dict)):
             report = parity[precision]
@@ -41,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
                 f"(relative {report['largest_relative_difference']:.1e}, mean {report['mean_relative_difference']:.1e}), "
                 f"map correlation at least {report['lowest_map_correlation']:.6f}, "
                 f"decision flips {report['decision_flips']} at the median, {report['own_threshold_flips']} at its own threshold"
+                + (f", AUROC {report['auroc']:.4f} (fp32 {report['reference_auroc']:.4f})" if "auroc" in report else "")
+                + (f"; not converted: {', '.join(report['kept_layers'])}" if report.get("kept_layers") else "")
             )
         if "fp16" in parity:
             lines.append("  (this runtime's FP16 says nothing of how TensorRT rounds; edge-build proves that on the device)")

@@ -7,7 +7,7 @@ import logging
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -18,28 +18,33 @@ import yaml
 from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, ReferenceImage, file_sha256
 from edge.calibration_tensors import CalibrationTensors
 from edge.durable_files import new_folder
-from edge.engines.base import Engine
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
-from edge.errors import ConfigError, EdgeInspectError, InputError
+from edge.errors import ConfigError, EdgeInspectError, ImageError, InputError
 from edge.frame import Image
-from edge.graph_contract import FEATURE, GROUP_SCORES, IMAGE, INSPECTION_OUTPUTS, RECONSTRUCTION, GraphShape
-from edge.image_file import read_image
+from edge.graph_contract import FEATURE, GROUP_SCORES, IMAGE, INSPECTION_OUTPUTS, RECONSTRUCTION
+from edge.image_file import read_image, survey_images
 from edge.preprocess import preprocess
-from tools.convert_fp16 import PrecisionError, convert_fp16
+from tools.benchmark.labelled_set import open_labelled_set
+from tools.convert_fp16 import PrecisionError
 from tools.cost_model import graph_cost
 from tools.inspection_graph import InspectionGraph
 from tools.parity import TOLERANCE, Scored, compare, refusal
+from tools.precision_models import PrecisionGate, engine_scores
 from tools.reliability import MOST
 from tools.start_calibration import start_calibration
 from trainer import checkpoint
 from trainer.dataset import find_normal_images
+
+T = TypeVar("T")
 
 OPSET = 19
 OUTPUTS = (*INSPECTION_OUTPUTS, FEATURE, RECONSTRUCTION, GROUP_SCORES)
 PICTURES = 32
 MINIMUM_PICTURES = 16
 REFERENCE_IMAGES = 2
-PRECISIONS = ("fp32", "fp16")
+PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu")
+SETTING_RANGES = 48
+SETTING_CENTER = 32
 
 
 class ParityError(EdgeInspectError):
@@ -55,11 +60,13 @@ def parse_precisions(text: str) -> tuple[str, ...]:
 
 
 def export_bundle(
-    run: Path, out: Path, images: Path | None = None, precisions: tuple[str, ...] = ("fp32",)
-) -> tuple[dict[str, Any], dict[str, str]]:
+    run: Path, out: Path, images: Path | None = None, precisions: tuple[str, ...] = ("fp32",), calib: Path | None = None,
+    labelled: Path | None = None,
+) -> tuple[dict[str, Any], dict[str, str]]:  # fmt: skip
     """Write the bundle of ``run`` to ``out``; its parity report, and why each precision that was refused is not in it.
 
-    images: real images for the parity gate, by default those the run was trained on. precisions: as of ``parse_precisions``.
+    images: real images for the parity gate, by default those the run was trained on. precisions: as of ``parse_precisions``. calib:
+    good images that set the ranges of 8 bits, by default those the run learned from. labelled: a set whose AUROC may not fall.
     Raises InputError, and ParityError where fp32 fails the gate; then nothing is written.
     """
     model, record = checkpoint.load(run)
@@ -81,24 +88,31 @@ def export_bundle(
         with OnnxRuntimeEngine(onnx_path, shape) as engine:
             start = start_calibration(engine, learned, pictures, fresh, "mean", by_hand, center)
             tensors = start.tensors
-            reference, scored = _checkpoint_scores(graph, tensors, pictures), _engine_scores(engine, tensors, pictures)
+            reference, scored = _checkpoint_scores(graph, tensors, pictures), engine_scores(engine, tensors, pictures)
             references = [
                 ReferenceImage.of(f"reference/{index}.npy", engine.infer(picture).scores, TOLERANCE["fp32"])
                 for index, picture in enumerate(pictures[:REFERENCE_IMAGES])
             ]
             parity: dict[str, Any] = {"images": len(pictures), "runtime": engine.runtime}
-        parity["fp32"] = compare(reference, scored, names, TOLERANCE["fp32"])
+        parity["fp32"] = compare(reference, scored, names, "fp32")
         if reason := refusal(parity["fp32"], len(pictures)):
             raise ParityError(f"parity gate failed: fp32: {reason}; no bundle was written")
         models, refused = [onnx_path], dict[str, str]()
-        if "fp16" in precisions:
-            half_path = folder / "model.fp16.onnx"
+        if len(precisions) > 1:
+            learned_pictures = _learned_pictures(images or Path(record.source), record, pictures)
+            gate = PrecisionGate(
+                onnx_path, shape, start, references, names, pictures, reference, _spread(learned_pictures, SETTING_CENTER),
+                _folder_pictures(calib, config.input_size) if calib else _spread(learned_pictures, SETTING_RANGES),
+                "mean", by_hand, center, _labelled_pictures(labelled, config.input_size) if labelled else None,
+            )  # fmt: skip
+        for precision in precisions[1:]:
+            path = folder / f"model.{precision}.onnx"
             try:
-                parity["fp16"] = _write_fp16(onnx_path, half_path, shape, tensors, pictures, references, reference, names)
-                models.append(half_path)
+                parity[precision] = gate.write(precision, path)
+                models.append(path)
             except PrecisionError as error:
-                half_path.unlink(missing_ok=True)
-                refused["fp16"] = str(error)
+                path.unlink(missing_ok=True)
+                refused[precision] = str(error)
         (folder / START_CALIBRATION).mkdir()
         hashes = {f"{START_CALIBRATION}/{name}": digest for name, digest in tensors.save(folder / START_CALIBRATION).items()}
         hashes |= {path.name: file_sha256(path) for path in models}
@@ -122,7 +136,7 @@ def export_bundle(
             },
             "parity": parity,
             "reference_images": [one.model_dump() for one in references],
-            "precision_tolerance": {"fp16": TOLERANCE["fp16"]} if "fp16" in parity else {},
+            "precision_tolerance": {one: TOLERANCE[one] for one in precisions[1:] if one in parity},
             "cost": graph_cost(onnx.load(onnx_path)).to_json(),
             "files": hashes,
         }
@@ -138,11 +152,38 @@ def _pictures(folder: Path, record: checkpoint.RunRecord) -> tuple[list[str], li
     fresh = [path for path, digest in found.held_out + found.learned if digest not in known]
     first, then = (learned, fresh) if config.weights_from == "training" else (fresh, learned)
 
-    def read(paths: list[Path]) -> list[Image]:
-        return [preprocess(read_image(path).image, config.input_size, config.input_size) for path in paths]
-
     chosen = (first if len(first) >= MINIMUM_PICTURES else first + then)[:PICTURES]
-    return [path.name for path in chosen], read(chosen), read(fresh[:MOST])
+    return [path.name for path in chosen], _read(chosen, config.input_size), _read(fresh[:MOST], config.input_size)
+
+
+def _learned_pictures(folder: Path, record: checkpoint.RunRecord, otherwise: list[Image]) -> list[Image]:
+    """Up to SETTING_RANGES pictures of ``folder`` that the run learned from; ``otherwise`` where none is there."""
+    found, known = find_normal_images(folder, max_bad_share=1.0), set(record.learned)
+    learned = [path for path, digest in found.held_out + found.learned if digest in known]
+    return _read(_spread(learned, SETTING_RANGES), record.config.input_size) or otherwise
+
+
+def _folder_pictures(folder: Path, size: int) -> list[Image]:
+    survey = survey_images(folder, max_bad_share=0.1)
+    if len(survey.files) < MINIMUM_PICTURES:
+        raise ImageError(
+            f"--calib {folder}: expected {MINIMUM_PICTURES} images of good parts or more, got {len(survey.files)}; add more"
+        )
+    return _read(_spread([path for path, _ in survey.files], SETTING_RANGES), size)
+
+
+def _labelled_pictures(folder: Path, size: int) -> tuple[list[Image], list[Image]]:
+    found = open_labelled_set(folder)
+    return _read(found.good, size), _read([one.path for group in found.defects.values() for one in group], size)
+
+
+def _read(paths: list[Path], size: int) -> list[Image]:
+    return [preprocess(read_image(path).image, size, size) for path in paths]
+
+
+def _spread(given: list[T], most: int) -> list[T]:
+    """``most`` of ``given`` or fewer, from all over it."""
+    return [given[i * len(given) // most] for i in range(most)] if len(given) > most else given
 
 
 def write_onnx(graph: InspectionGraph, path: Path) -> None:
@@ -167,33 +208,11 @@ def write_onnx(graph: InspectionGraph, path: Path) -> None:
     onnx.checker.check_model(str(path), full_check=True)
 
 
-def _write_fp16(
-    source: Path, path: Path, shape: GraphShape, tensors: CalibrationTensors, pictures: list[Image],
-    references: list[ReferenceImage], reference: Scored, names: list[str],
-) -> dict[str, Any]:  # fmt: skip
-    """Write the FP16 form of the model ``source``, check it, and return its parity report; raises PrecisionError."""
-    onnx.save(convert_fp16(onnx.load(source)), path)
-    onnx.checker.check_model(str(path), full_check=True)
-    with OnnxRuntimeEngine(path, shape) as engine:
-        report = compare(reference, _engine_scores(engine, tensors, pictures), names, TOLERANCE["fp16"])
-        off = [one.disagreement(picture, engine, TOLERANCE["fp16"]) for one, picture in zip(references, pictures, strict=False)]
-    # What the device asks of every engine at its start, this one has to meet here.
-    if reason := refusal(report, len(pictures)) or next(filter(None, off), ""):
-        raise PrecisionError(reason)
-    return report
-
-
-def _engine_scores(engine: Engine, tensors: CalibrationTensors, pictures: list[Image]) -> Scored:
-    """``pictures`` by the exported model."""
-    engine.bind(tensors)
-    results = [engine.infer(picture) for picture in pictures]
-    scores = [(s.feature_score, s.reconstruction_score, s.score) for s in (result.scores for result in results)]
-    return Scored(np.array(scores, np.float64), np.array([result.anomaly_map for result in results], np.float64))
-
-
 def _checkpoint_scores(graph: InspectionGraph, tensors: CalibrationTensors, pictures: list[Image]) -> Scored:
     """``pictures`` (uint8 H×W×3, BGR) by the checkpoint."""
     with torch.no_grad():
         results = [graph(*graph.arguments(torch.from_numpy(picture)[None], tensors)) for picture in pictures]
     scores = [[float(value) for value in result[:3]] for result in results]
-    return Scored(np.array(scores, np.float64), np.array([result[3][0].numpy() for result in results], np.float64))
+    maps = np.array([result[3][0].numpy() for result in results], np.float64)
+    reconstructions = np.array([result[7][0].permute(1, 2, 0).numpy() for result in results], np.float64)
+    return Scored(np.array(scores, np.float64), maps, reconstructions)

@@ -68,16 +68,18 @@ class Engine(ABC):
 
     def read_terms(self, image: Image) -> tuple[NDArray[np.float64], Scores]:
         """The terms of L, [G+1]: L1 of each group, not yet weighted, then L2; and the scores, all in one pass."""
-        outputs = self._run(image, (*graph_contract.INSPECTION_OUTPUTS, graph_contract.GROUP_SCORES))
-        scores = _scores(outputs)
-        groups = outputs[graph_contract.GROUP_SCORES].reshape(len(self.shape.groups))
-        return np.array([*groups, scores.reconstruction_score], np.float64), scores
+        return self._terms(self._run(image, (*graph_contract.INSPECTION_OUTPUTS, graph_contract.GROUP_SCORES)))
 
     def read_feature(self, image: Image) -> tuple[Array, float]:
         """Z of one image, float32 channels×feature_height×feature_width, and its mean grey (0…1); calibration derives C from it."""
         outputs = self._run(image, (graph_contract.FEATURE, graph_contract.IMAGE_QUALITY))
-        grid = (self.shape.channels, self.shape.feature_height, self.shape.feature_width)
-        return outputs[graph_contract.FEATURE].reshape(grid), float(outputs[graph_contract.IMAGE_QUALITY].reshape(3)[0])
+        return self._feature(outputs), float(outputs[graph_contract.IMAGE_QUALITY].reshape(3)[0])
+
+    def read_feature_and_terms(self, image: Image) -> tuple[Array, NDArray[np.float64], Scores]:
+        """What ``read_feature`` and ``read_terms`` give, in one pass."""
+        names = (*graph_contract.INSPECTION_OUTPUTS, graph_contract.GROUP_SCORES, graph_contract.FEATURE)
+        outputs = self._run(image, names)
+        return self._feature(outputs), *self._terms(outputs)
 
     def read_reconstruction(self, image: Image) -> Array:
         """X̂ for people to look at, float32 h×w×3 (BGR, 0…1)."""
@@ -105,6 +107,14 @@ class Engine(ABC):
             came = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
             raise EngineError(f"the engine expects uint8 {expected}, got {came}; resize with edge.preprocess")
         return self._run_impl(np.ascontiguousarray(image)[None], names)
+
+    def _feature(self, outputs: Outputs) -> Array:
+        return outputs[graph_contract.FEATURE].reshape(self.shape.channels, self.shape.feature_height, self.shape.feature_width)
+
+    def _terms(self, outputs: Outputs) -> tuple[NDArray[np.float64], Scores]:
+        scores = _scores(outputs)
+        groups = outputs[graph_contract.GROUP_SCORES].reshape(len(self.shape.groups))
+        return np.array([*groups, scores.reconstruction_score], np.float64), scores
 
     def _require_open(self) -> None:
         if self._closed:

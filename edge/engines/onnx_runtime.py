@@ -11,11 +11,18 @@ from edge.errors import BundleError, EngineError
 from edge.frame import Image
 from edge.graph_contract import IMAGE, GraphShape
 
+KEEPS_FLOAT_LAYERS_FLOAT = ["WeightBiasQuantization"]
+"""Optimisers that are left out: this one quantises a float layer between two 8-bit ones, by one scale for all channels."""
+
 
 class OnnxRuntimeEngine(Engine):
-    """Runs ``model`` with the outputs asked for only; calibration tensors are held as OrtValues, copied once."""
+    """Runs ``model`` with the outputs asked for only; calibration tensors are held as OrtValues, copied once.
 
-    def __init__(self, model: Path, shape: GraphShape, threads: int = 0) -> None:
+    fused: whether a convolution between 8-bit tensors runs in 8 bits. Else it computes in float on rounded values, as a runtime
+    that does not overflow would: a model for TensorRT is judged so.
+    """
+
+    def __init__(self, model: Path, shape: GraphShape, threads: int = 0, *, fused: bool = True) -> None:
         super().__init__(shape)
         try:
             import onnxruntime
@@ -28,12 +35,18 @@ class OnnxRuntimeEngine(Engine):
         options.log_severity_level = 3
         # Threads that spin between two nodes take the cores from the camera, the lines and other processes, and so from each other.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if not fused:
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
+        # A pattern is kept for each choice of outputs: 97 MB more for calibration's two, and no faster.
+        options.enable_mem_pattern = False
         self._runtime = onnxruntime
         self._run_options = onnxruntime.RunOptions()
         self._run_options.only_execute_path_to_fetches = True
         self._run_options.log_severity_level = 4
         try:
-            self._session: Any = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            self._session: Any = onnxruntime.InferenceSession(
+                str(model), options, providers=["CPUExecutionProvider"], disabled_optimizers=KEEPS_FLOAT_LAYERS_FLOAT
+            )
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise BundleError(f"{model}: ONNX Runtime cannot load it ({_first_line(error)}); export again") from error
         inputs = {i.name: tuple(i.shape) for i in self._session.get_inputs()}

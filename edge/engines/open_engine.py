@@ -12,7 +12,7 @@ from edge.engines.base import Engine
 from edge.engines.build_observer import BuildObserver
 from edge.engines.cuda_device import import_pycuda
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
-from edge.engines.open_tensorrt import CPU_ONLY, open_tensorrt
+from edge.engines.open_tensorrt import CPU_ONLY, TENSORRT_ONLY, open_tensorrt
 from edge.engines.tensorrt_import import import_tensorrt
 from edge.engines.tensorrt_pycuda import ImageMemory
 from edge.errors import ConfigError
@@ -38,8 +38,14 @@ def open_engine(
     TensorRT then refuses is an error, and no reason to run something else. threads: of the CPU, 0 is ONNX Runtime's choice.
     state: where plans are kept, by default where ``state_path`` says.
     """
+    bundle.model_path(precision)
     if choice == "tensorrt" or (choice == "auto" and not precision.endswith(CPU_ONLY) and tensorrt_is_here(observer)):
         return open_tensorrt(bundle, precision, state_path(state, bundle.path), observer, image_memory, clock=clock)
+    if precision == TENSORRT_ONLY:
+        raise ConfigError(
+            f"the {precision} model is for TensorRT, and ONNX Runtime was chosen or is all there is; "
+            f"use --precision {precision}{CPU_ONLY} on a CPU"
+        )
     return OnnxRuntimeEngine(bundle.model_path(precision), bundle.manifest.graph, threads)
 
 

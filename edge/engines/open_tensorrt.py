@@ -18,6 +18,9 @@ from edge.errors import BuildStoppedError, BundleError, ConfigError, EngineError
 from edge.graph_contract import IMAGE
 
 CPU_ONLY = "-cpu"
+"""How the name of a precision ends that ONNX Runtime alone runs."""
+TENSORRT_ONLY = "int8"
+"""A CPU without VNNI overflows on its weights of 8 bits and says nothing."""
 
 
 def open_tensorrt(

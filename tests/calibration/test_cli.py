@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,7 +80,14 @@ def test_an_engine_that_does_not_reproduce_the_reference_images_is_not_calibrate
 def test_a_dry_run_writes_nothing_but_its_report(bundle_dir: Path, normal_dir: Path, tmp_path: Path) -> None:
     assert calibrate(normal_dir, "--bundle", bundle_dir, "--dry-run", "--report", tmp_path / "x.png") == 0
     assert (tmp_path / "x.png").is_file()
-    assert not (bundle_dir.parent / "calibration" / "tiny" / "current").exists()
+    assert not (bundle_dir.parent / "calibration").exists()
+
+
+def test_the_words_name_only_what_was_passed_over(bundle_dir: Path, normal_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(normal_dir / "000.png", normal_dir / "copy.png")
+    assert calibrate(normal_dir, "--bundle", bundle_dir) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "passed over" in line]
+    assert line.split() == ["passed", "over", "1", "duplicates"]
 
 
 def test_a_broken_file_is_named_and_skipped_many_are_refused(

@@ -102,6 +102,18 @@ def test_terms_are_the_scores_before_they_are_weighted(engine: Engine) -> None:
         assert terms == pytest.approx([scores.feature_score / np.float32(0.7), scores.reconstruction_score])
 
 
+def test_one_pass_reads_what_two_read(engine: Engine) -> None:
+    engine.bind(NEUTRAL.with_weights(2.0, 3.0))
+    feature, terms, scores = engine.read_feature_and_terms(picture(4, defect=True))
+    feature = feature.copy()
+    terms_alone, scores_alone = engine.read_terms(picture(4, defect=True))
+    assert scores == scores_alone
+    assert np.array_equal(terms, terms_alone)
+    alone, brightness = engine.read_feature(picture(4, defect=True))
+    assert np.array_equal(feature, alone)
+    assert brightness == scores.brightness
+
+
 def test_what_is_ignored_cannot_be_seen(engine: Engine) -> None:
     engine.bind(NEUTRAL)
     good, bad = picture(3), picture(3, defect=True)

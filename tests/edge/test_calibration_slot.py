@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from calibration.cli import main as calibrate
-from edge.bundle import open_bundle
+from edge.bundle import file_sha256, open_bundle
 from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.engines.open_engine import open_engine
-from edge.errors import ConfigError, HashMismatchError, NewerFormatError, NotCalibratedError, OutputError, SlotError
+from edge.errors import ConfigError, HashMismatchError, InputError, NewerFormatError, NotCalibratedError, OutputError, SlotError
 from edge.slot_pointer import CURRENT
 from edge.slot_record import RECORD, content_sha256
 from edge.station_config import RegionConfig
@@ -155,3 +155,18 @@ def test_a_state_folder_that_cannot_be_written(bundle_dir: Path, tmp_path: Path)
         SlotStore(tmp_path / "file", open_bundle(bundle_dir)).writing(),
     ):
         pass
+
+
+@pytest.mark.parametrize("name", ["feature_mean.npy", "reference0.npy"])
+def test_a_file_that_claims_more_than_memory_holds_is_one_clear_line(calibrated_dir: Path, name: str) -> None:
+    """Whoever forges a header can forge its hash, too."""
+    slot = calibrated_dir.parent / "calibration" / "tiny" / "000001"
+    header = {"descr": "<f4", "fortran_order": False, "shape": (2**20, 2**20, 2**5)}
+    with open(slot / name, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+    record = yaml.safe_load((slot / RECORD).read_text())
+    record["files"][name] = file_sha256(slot / name)
+    record["content_sha256"] = content_sha256(record)
+    (slot / RECORD).write_text(yaml.safe_dump(record, sort_keys=False))
+    with pytest.raises(InputError, match=r"cannot read the (calibration tensors|reference image)"):
+        SlotStore(calibrated_dir.parent, open_bundle(calibrated_dir)).load(1)

@@ -232,6 +232,34 @@ def test_what_nobody_foresaw_is_a_fault_too(bench: Bench) -> None:
     assert "unexpected MemoryError: no memory" in bench.verdicts[0].reason
 
 
+def test_reads_that_fail_at_once_are_not_tried_without_pause(bench: Bench) -> None:
+    """Each is a FAULT all the same; the pause grows to a second, and one good picture ends it."""
+    began: list[int] = []
+
+    class Failing(ScriptedCamera):
+        def _read_impl(self, timeout_ms: int) -> tuple[object, int, str]:
+            began.append(bench.clock.monotonic_ns())
+            return super()._read_impl(timeout_ms)
+
+    script: Script = [OSError("driver")] * 12 + [GOOD, OSError("driver"), GOOD]
+    outcomes = bench.run(Failing(script, bench.clock))
+    assert outcomes == [FAULT] * 12 + [PASS, FAULT, PASS]
+    pauses_ms = (np.diff(began) / 1e6 - 300).round().tolist()  # the report takes 300 ms
+    assert pauses_ms[:12] == [10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000, 1000, 1000]
+    assert pauses_ms[12:14] == [0, 10]
+
+
+def test_a_pause_ends_when_told_to_stop(bench: Bench) -> None:
+    stop = threading.Event()
+
+    class Failing(ScriptedCamera):
+        def _read_impl(self, timeout_ms: int) -> tuple[object, int, str]:
+            stop.set()
+            raise OSError("driver")
+
+    assert bench.run(Failing([], bench.clock), stop=stop) == [FAULT]
+
+
 def test_region_and_mask_fit_one_size_of_picture(bench: Bench) -> None:
     station = StationConfig.model_validate({"region": {"x": 0, "y": 0, "width": 64, "height": 64}})
     bench.view = station_view(station, SHAPE).expecting((96, 96))

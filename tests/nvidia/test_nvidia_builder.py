@@ -170,3 +170,67 @@ def test_the_fp16_graph_is_strongly_typed_and_every_learned_convolution_is_half(
     assert types.count(rtx.DataType.FLOAT) == 1  # the Laplacian of image quality
     assert types.count(rtx.DataType.HALF) == len(types) - 1
     assert build(half.SerializeToString()).weak_typing == ""
+
+
+class LayerTable(rtx.ILogger):  # type: ignore[misc]
+    """Keeps what the builder says of the layers of a plan."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+
+    def log(self, severity: object, message: str) -> None:
+        if message.startswith("Layers:"):
+            self.text = message
+
+    def convolutions(self) -> list[str]:
+        """The type of the first input of each."""
+        lines = [line for line in self.text.splitlines() if "LayerType: correlation" in line]
+        return [line.split("Datatype: ")[1].split(",")[0] for line in lines]
+
+
+def quantised_graphs(path: Path) -> tuple[onnx.ModelProto, dict[str, onnx.ModelProto]]:
+    torch = pytest.importorskip("torch")
+    from edge.calibration_tensors import CalibrationTensors
+    from tools.convert_fp16 import convert_fp16
+    from tools.export_onnx import write_onnx
+    from tools.inspection_graph import InspectionGraph
+    from tools.quantize_int8 import CPU, TENSORRT, observe_normal_images, quantise
+    from trainer.model import Model
+    from trainer.train_config import TrainConfig
+
+    torch.manual_seed(0)
+    graph = InspectionGraph(Model(TrainConfig(input_size=256))).eval()
+    write_onnx(graph, path)
+    wide, random = onnx.load(path), np.random.default_rng(0)
+    pictures = [random.integers(0, 256, (256, 256, 3)).astype(np.uint8) for _ in range(2)]
+    observed = observe_normal_images(wide, pictures, CalibrationTensors.neutral(graph.shape))
+    models = {"int8": quantise(wide, observed, TENSORRT), "int8-cpu": quantise(wide, observed, CPU), "fp16": convert_fp16(wide)}
+    return wide, models
+
+
+def test_every_quantised_convolution_is_int8_and_the_plan_stays_small(tmp_path: Path) -> None:
+    _, models = quantised_graphs(tmp_path / "model.onnx")
+    weights = {node.output[0] for node in models["int8"].graph.node if node.op_type == "DequantizeLinear"}
+    expected = sum(node.op_type == "Conv" and node.input[1] in weights for node in models["int8"].graph.node)
+    plans = {}
+    for precision in ("int8", "fp16"):
+        log = LayerTable()
+        builder = AheadOfTime(log)
+        network = builder.create_network(1 << int(rtx.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+        assert rtx.OnnxParser(network, log).parse(models[precision].SerializeToString())
+        config = builder.create_builder_config()
+        config.profiling_verbosity = rtx.ProfilingVerbosity.DETAILED
+        plans[precision] = len(bytes(builder.build_serialized_network(network, config)))
+        if precision == "int8":
+            types = log.convolutions()
+            assert types.count("Int8") == expected > 30
+            assert types.count("Float") <= 1  # the Laplacian of image quality
+            assert log.text.count("LayerType: kgen") <= 3 * expected  # with what requantises behind each
+    assert plans["int8"] < 3 * plans["fp16"]
+
+
+def test_the_graph_for_a_cpu_is_refused(tmp_path: Path) -> None:
+    _, models = quantised_graphs(tmp_path / "model.onnx")
+    with pytest.raises(PlanError):
+        build(models["int8-cpu"].SerializeToString())

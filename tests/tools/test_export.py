@@ -18,13 +18,14 @@ from edge.bundle import open_bundle
 from edge.calibration_slot import SlotStore
 from edge.calibration_tensors import CalibrationTensors
 from edge.engines.open_engine import open_engine
+from edge.errors import ConfigError
 from edge.graph_contract import FeatureGroup, FeatureNorm
 from edge.image_file import read_image
 from edge.preprocess import preprocess
 from edge.station_config import StationConfig
 from edge.station_view import station_view
 from tests.trainer.conftest import SMALL, demo_dir  # noqa: F401 - a fixture
-from tools import export_onnx
+from tools import export_onnx, precision_models, precision_search
 from tools.demo_images import demo_image
 from tools.export_cli import main
 from tools.inspection_graph import InspectionGraph, feature_distance
@@ -48,19 +49,19 @@ def run(demo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # no
 @pytest.fixture(scope="module")
 def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("export") / "bundle"
-    assert main([str(run), "--out", str(out), "--precision", "fp32,fp16"]) == 0
+    assert main([str(run), "--out", str(out), "--precision", "fp32,fp16,int8,int8-cpu"]) == 0
     return out
 
 
 def test_the_bundle_opens_and_says_what_the_gate_found(bundle: Path) -> None:
     manifest = open_bundle(bundle).manifest
-    assert set(manifest.parity) == {"images", "runtime", "fp32", "fp16"}
+    assert set(manifest.parity) == {"images", "runtime", "fp32", "fp16", "int8", "int8-cpu"}
     assert manifest.parity["fp32"]["decision_flips"] == 0
     assert manifest.parity["fp32"]["largest_relative_difference"] < 1e-4
     assert manifest.parity["fp16"]["largest_relative_difference"] < 1e-2
     assert manifest.parity["fp16"]["lowest_map_correlation"] > 0.999
-    assert open_bundle(bundle).precisions() == ["fp16", "fp32"]
-    assert manifest.precision_tolerance == {"fp16": 0.02}
+    assert open_bundle(bundle).precisions() == ["fp16", "fp32", "int8", "int8-cpu"]
+    assert manifest.precision_tolerance == {"fp16": 0.02, "int8": 0.05, "int8-cpu": 0.05}
     assert len(manifest.learned_images) > 10
     assert manifest.training["config"]["input_size"] == 128
 
@@ -142,42 +143,59 @@ def test_a_graph_that_scores_differently_writes_no_bundle(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_fp16_model_that_decides_differently_is_left_out_and_the_rest_is_written(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("layer", "said_why"),
+    [
+        ("head.0.weight", "scores differ from the checkpoint's by up to"),
+        ("to_image.weight", "a reconstruction is not the checkpoint's"),
+    ],
+)
+def test_an_fp16_model_with_one_spoilt_layer_is_left_out_and_the_rest_is_written(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], layer: str, said_why: str
 ) -> None:
     """The FP16 graph gets another weight than the checkpoint: the command fails, and says what is there."""
-    convert = export_onnx.convert_fp16
+    convert = precision_models.convert_fp16
 
-    def spoiled(model: onnx.ModelProto) -> onnx.ModelProto:
-        half = convert(model)
-        weight = next(tensor for tensor in half.graph.initializer if "head.0.weight" in tensor.name)
+    def spoiled(model: onnx.ModelProto, kept: list[str]) -> onnx.ModelProto:
+        half = convert(model, kept)
+        weight = next(tensor for tensor in half.graph.initializer if layer in tensor.name)
         weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float16(1.5), weight.name))
         return half
 
-    monkeypatch.setattr(export_onnx, "convert_fp16", spoiled)
+    monkeypatch.setattr(precision_models, "convert_fp16", spoiled)
+    monkeypatch.setattr(precision_search, "KEPT", (0, 1))
     assert main([str(run), "--out", str(tmp_path / "bundle"), "--precision", "fp16"]) == 1
     said = " ".join(capsys.readouterr().err.split())
     assert "fp16 was refused and is not in" in said
-    assert "scores differ from the checkpoint's by up to" in said
+    assert said_why in said
+    assert "those that hurt most" in said
     opened = open_bundle(tmp_path / "bundle")
     assert opened.precisions() == ["fp32"]
     assert "fp16" not in opened.manifest.parity
     assert not (tmp_path / "bundle" / "model.fp16.onnx").exists()
 
 
-def test_the_fp16_model_is_calibrated_like_any_other(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["fp16", "int8-cpu"])
+def test_every_precision_is_calibrated_like_any_other(bundle: Path, tmp_path: Path, precision: str) -> None:
     folder, random = tmp_path / "normal", np.random.default_rng(5)
     folder.mkdir()
     for index in range(40):
         cv2.imwrite(str(folder / f"{index}.png"), demo_image(random)[0])
     state = tmp_path / "state"
-    asked = ["--bundle", str(bundle), "--state", str(state), "--precision", "fp16", "--accept"]
+    asked = ["--bundle", str(bundle), "--state", str(state), "--precision", precision, "--accept"]
     assert calibrate_main([str(folder), *asked]) == 0
     opened = open_bundle(bundle)
-    with open_engine(opened, "fp16") as engine:
-        slot = SlotStore(state, opened).current("fp16", engine.runtime, station_view(StationConfig(), opened.manifest.graph).view)
-    assert slot.record.precision == "fp16"
-    assert slot.record.model_sha256 == opened.model_sha256("fp16")
+    with open_engine(opened, precision) as engine:
+        slot = SlotStore(state, opened).current(
+            precision, engine.runtime, station_view(StationConfig(), opened.manifest.graph).view
+        )
+    assert slot.record.precision == precision
+    assert slot.record.model_sha256 == opened.model_sha256(precision)
+
+
+def test_the_model_for_tensorrt_runs_nowhere_else(bundle: Path) -> None:
+    with pytest.raises(ConfigError, match=r"the int8 model is for TensorRT.*use --precision int8-cpu"):
+        open_engine(open_bundle(bundle), "int8", choice="onnxruntime")
 
 
 def test_bad_input(run: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,7 +207,7 @@ def test_bad_input(run: Path, bundle: Path, tmp_path: Path, capsys: pytest.Captu
     assert main([str(run), "--out", str(tmp_path / "file" / "bundle")]) == 2
     assert "cannot write" in capsys.readouterr().err
     assert main([str(run), "--out", str(tmp_path / "bundle"), "--precision", "fp32,half"]) == 2
-    assert "expected names by commas of fp32, fp16, got 'half'" in " ".join(capsys.readouterr().err.split())
+    assert "expected names by commas of fp32, fp16, int8, int8-cpu, got 'half'" in " ".join(capsys.readouterr().err.split())
 
 
 def test_an_unfinished_run_is_not_exported(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -125,7 +125,7 @@ def _calibration(options: argparse.Namespace, console: Console) -> CalibrationPr
 
     data = _data(options) if options.bundles else None
     slow_runs = min(options.runs, options.slow_runs)
-    return measure_calibration(options.out, options.bundles, data, options.runs, slow_runs, options.threads, console)
+    return measure_calibration(options.out, options.bundles, data, options.runs, slow_runs, options.threads, console, options.cost)
 
 
 def _engines(options: argparse.Namespace, console: Console) -> EngineBenchmark:
@@ -188,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     promise.add_argument(
         "--slow-runs", type=whole_number(10), default=1_000, help="of those that cross-fit or fit a tail (default: %(default)s)"
     )
+    promise.add_argument("--cost", action="store_true", help="also what calibrate takes on each of --bundles, against one pass")
     promise.add_argument("--threads", type=whole_number(0, MOST_THREADS), default=0, help="CPU threads of the engine")
     drift = kinds.add_parser("drift", help="false alarms and delays of the drift monitor, on simulated lines; half an hour")
     drift.add_argument("--out", type=Path, required=True, help="folder for the report")
