@@ -27,8 +27,8 @@ CLOSE_S = 5.0
 class Seen:
     """A part with its picture, or with the reason why there is none.
 
-    image: uint8 height×width×3 for the engine. stage_ms: how long each stage took so far. lost: the camera is gone. at_once: reading
-    failed in a way that takes no time.
+    image: uint8 height×width×3 for the engine. stage_ms: how long each stage took so far. lost: the camera is gone. at_once:
+    reading failed in a way that takes no time.
     """
 
     part_id: int
