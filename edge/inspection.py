@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from rich.console import Console
@@ -69,6 +69,8 @@ HEARTBEAT_MS = 200
 """Period of the heartbeat line."""
 CYCLE_SPARE_MS = 3000
 """How much longer than the longest wait for a picture a cycle may take, before the program is taken to hang."""
+START_SPARE_S = 60
+"""A start that waits for hardware asks the service manager for so much more time, again and again."""
 Opened = TypeVar("Opened")
 
 
@@ -87,6 +89,7 @@ class Inspection:
     clock: Clock
     stack: ExitStack
     log: VerdictLog | None
+    manager: ServiceManager = field(default_factory=ServiceManager)
 
     def say(self, text: str, style: str = "") -> None:
         """One line for people."""
@@ -104,6 +107,7 @@ class Inspection:
                 if str(error) != told:
                     told = str(error)
                     self.say(f"waiting: {told}", "yellow")
+            self.manager.extend_start(START_SPARE_S)
             if self.clock.wait(self.stop, RETRY_NS):
                 raise _StoppedWaitingError
 
@@ -118,7 +122,7 @@ class Inspection:
     def _run(self) -> int:
         options, clock, stack = self.options, self.clock, self.stack
         station = without_acting_lines(self.station)
-        manager = ServiceManager()
+        manager = self.manager
         stack.callback(manager.close)
         # The lines come first, so that they are safe while everything else is still being opened.
         outputs: OutputLines | None = None
@@ -198,7 +202,7 @@ class Inspection:
 
         self.say(f"model {bundle.manifest.model_id} {precision} on {engine.runtime}, camera {camera.name}")
         if engine.degraded:
-            states.weaken("engine", engine.degraded)
+            states.weaken("precision", engine.degraded)
             self.say(f"NOT AS ASKED: {engine.degraded}", "bold yellow")
         self.say(f"calibration {slot.record.serial}: {slot.describe()}")
         self.say(self._lines_in_words(outputs), "" if station.lines.backend == "gpiod" and not station.shadow else "bold yellow")
@@ -280,7 +284,8 @@ class Inspection:
         self.say(f"{loop.counts.total()} {what}: {counts}; lines are safe")
         if line.trigger is not None:
             triggers = ", ".join(f"{count} {what}" for what, count in line.trigger.counts.items())
-            self.say(f"triggers: {triggers or 'none'}; {line.reject.schedule_error.describe()}")
+            how = "with" if line.reject.comes_first else "without"
+            self.say(f"triggers: {triggers or 'none'}; {line.reject.schedule_error.describe()}, {how} real-time priority")
         log = self.log
         if log is not None and (log.failure is not None or log.dropped):
             self.say(f"edge-inspect: {log.dropped} verdicts were not written ({log.failure or 'the log was too slow'})", "red")

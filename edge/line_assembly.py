@@ -65,7 +65,7 @@ def assemble(
     output: OutputLine | None = outputs.take("reject") if outputs is not None and not station.shadow else None
     if station.trigger.kind == "free":
         gate = RejectGate(station.reject_pulse_ms, station.pass_valid_ms)
-        reject = RejectLine(output, gate, clock)
+        reject = RejectLine(output, gate, clock, first=True)
         free = FreeLine(gate, reject)
         stack.callback(free.close)
         timeout = station.camera.read_timeout_ms
@@ -78,7 +78,7 @@ def assemble(
     arm = Arm(records, stopping, stop_line)
     debounce_ms = max(LEAST_DEBOUNCE_MS, station.trigger.eye.debounce_ms if station.trigger.eye is not None else 0)
     tracker = PartTracker(station.timing.part_timing(station.reject_pulse_ms, debounce_ms), arm.left, first_part_id)
-    reject = RejectLine(output, tracker, clock)
+    reject = RejectLine(output, tracker, clock, first=True)
     tracked = TrackedLine(tracker, reject)
     stack.callback(tracked.close)
     backend = station.lines.backend

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from edge.clock import Clock
 from edge.errors import LineError
 from edge.gpio.base import OutputLine
+from edge.real_time import prefer_this_thread
 from edge.schedule_error import ScheduleError
 
 RETRY_S = 0.05
@@ -37,11 +38,13 @@ class RejectLine:
 
     The gate is used by one thread at a time: through ``change``, or by this object's own thread, which acts when something is due.
     After any failure to drive the line it only ever tries to drive reject, again and again until closed.
-    ``schedule_error`` tells how late that thread acted.
+    ``schedule_error`` tells how late that thread acted. first: that thread comes before all others; ``comes_first`` says whether
+    the system permits it.
     """
 
-    def __init__(self, line: OutputLine | None, gate: Gate, clock: Clock) -> None:
-        self._line, self._gate, self._clock = line, gate, clock
+    def __init__(self, line: OutputLine | None, gate: Gate, clock: Clock, first: bool = False) -> None:
+        self._line, self._gate, self._clock, self._first = line, gate, clock, first
+        self.comes_first = False
         self.schedule_error = ScheduleError()
         self._changed = threading.Condition()
         self._failure: LineError | None = None
@@ -88,6 +91,7 @@ class RejectLine:
         self._gate.driven(self._line.value if self._line is not None else wanted, self._clock.monotonic_ns())
 
     def _keep(self) -> None:
+        self.comes_first = self._first and prefer_this_thread()
         with self._changed:
             while not self._stopping:
                 now = self._clock.monotonic_ns()
