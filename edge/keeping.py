@@ -72,9 +72,8 @@ class Keeping:
             if final:
                 self.records.finished(verdict.part_id, verdict.outcome, verdict.reason, None)
         if self._archive is not None and seen.frame is not None:
-            usual = slot.record.baseline.get("map_mean")
             heat = inference.anomaly_map if inference is not None else None
-            self._archive.add(verdict, seen.frame.image, heat, self._region, usual.mean if usual is not None else 0.0)
+            self._archive.add(verdict, seen.frame.image, heat, self._region)
         if self.recorder is not None:
             self.recorder.add(verdict, seen.frame, slot)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from edge.archive_room import Archived, ArchiveRoom, Kind, rounded
 from edge.background_writer import BackgroundWriter
@@ -88,18 +89,18 @@ class PartArchive:
         digest = hashlib.blake2b(verdict.part_id.to_bytes(8, "big", signed=True), digest_size=8).digest()
         return Kind.GOOD if int.from_bytes(digest, "big") < self._config.good_share * 2**64 else None
 
-    def add(self, verdict: Verdict, image: Image, anomaly_map: Array | None, region: Region | None, usual: float = 0.0) -> None:
+    def add(self, verdict: Verdict, image: Image, anomaly_map: Array | None, region: Region | None) -> None:
         """Keep the picture where ``kind`` says so; returns at once.
 
         image: uint8 H×W×3, as the camera gave it, and map: both are held and must not be written to any more. region: what the map
-        lies over, None for the whole image. usual: the map's mean on good parts (baseline of the slot), where the heat begins.
+        lies over, None for the whole image. Heat begins at the map's own median, which is as good as the part is otherwise.
         """
         kind = self.kind(verdict)
         if kind is None:
             return
         share = None
         if self._config.heat_maps and anomaly_map is not None and verdict.threshold is not None:
-            low = min(usual, HIGHEST_START * verdict.threshold)
+            low = min(float(np.median(anomaly_map)), HIGHEST_START * verdict.threshold)
             share = (anomaly_map - low) / max(verdict.threshold - low, 1e-9)
         picture = _Picture(verdict.part_id, verdict.wall_ns, kind, image, share, region)
         self._writer.add(picture, GOOD_QUEUE if kind is Kind.GOOD else 1.0)
