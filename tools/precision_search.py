@@ -12,7 +12,7 @@ from onnx import ModelProto
 
 from tools.convert_fp16 import PrecisionError
 
-KEPT = (0, 1, 2, 4, 8)
+KEPT = (0, 1, 2, 4, 8, 12)
 """How many layers are kept in each round."""
 NAMED = 4
 
