@@ -9,14 +9,15 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
 
 from edge.announcer import Announcer
-from edge.bundle import open_bundle
-from edge.calibration_slot import CalibrationSlot, SlotStore
+from edge.bound_slot import BoundSlot
 from edge.cameras.base import Camera
+from edge.cameras.camera_settings import CameraSettings
 from edge.cameras.lasting_camera import LastingCamera
 from edge.cameras.open_camera import open_calibrated_camera
 from edge.challenge import Challenge
@@ -25,8 +26,6 @@ from edge.clock import Clock
 from edge.drift_watch import DriftEvent, DriftWatch
 from edge.engines.base import Inference
 from edge.engines.build_observer import ConsoleObserver
-from edge.engines.next_precision import open_or_next
-from edge.engines.open_engine import open_chosen_engine
 from edge.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -46,18 +45,22 @@ from edge.inspection_loop import InspectionLoop
 from edge.keeping import Keeping
 from edge.line_assembly import Line, assemble
 from edge.line_states import LineStates, Transition
-from edge.locations import bundle_path, state_path
 from edge.output_lines import OutputLines
 from edge.part_feed import AheadFeed, Seen
+from edge.product import CurrentProduct, Product
+from edge.product_opening import ProductOpening
+from edge.ready_recipe import ReadyRecipe
+from edge.recipe_choice import RecipeChoice, chosen_recipe
+from edge.recipe_stager import RecipeStager
+from edge.recipe_switch import RecipeSwitch
 from edge.restart_budget import RestartBudget
 from edge.run_recorder import RunRecorder
 from edge.service_manager import ServiceManager
 from edge.shadow import WORDS as SHADOW_WORDS
 from edge.shadow import without_acting_lines
-from edge.slot_watcher import SlotWatcher
+from edge.slot_watcher import CLOSE_S, SlotWatcher
 from edge.state_outputs import StateOutputs
-from edge.station_config import StationConfig
-from edge.station_view import CurrentView, station_view
+from edge.station_config import CameraConfig, StationConfig
 from edge.status_line import StatusLine
 from edge.supervisor import Supervisor
 from edge.verdict import Outcome, Verdict
@@ -80,7 +83,7 @@ class _StoppedWaitingError(Exception):
 
 @dataclass
 class Inspection:
-    """What a run has at hand from its first line on."""
+    """What a run has at hand from its first line on, and below what its steps add, in the order in which they do."""
 
     options: argparse.Namespace
     station: StationConfig
@@ -90,6 +93,23 @@ class Inspection:
     stack: ExitStack
     log: VerdictLog | None
     manager: ServiceManager = field(default_factory=ServiceManager)
+    outputs: OutputLines | None = None
+    current: CurrentProduct | None = None
+    acting: StationConfig = field(init=False)
+    sharing: FrameSharing = field(init=False)
+    camera: LastingCamera = field(init=False)
+    settings: tuple[CameraConfig, CameraSettings | None] = field(init=False)
+    status: StatusLine = field(init=False)
+    announcer: Announcer = field(init=False)
+    kept: Keeping = field(init=False)
+    lamps: StateOutputs = field(init=False)
+    states: LineStates = field(init=False)
+    line: Line = field(init=False)
+    challenge: Challenge = field(init=False)
+    announcement: ChallengeAnnouncement = field(init=False)
+    guarded: GuardedLine = field(init=False)
+    heartbeat: HeartbeatLine = field(init=False)
+    watchdog: Watchdog = field(init=False)
 
     def say(self, text: str, style: str = "") -> None:
         """One line for people."""
@@ -120,154 +140,225 @@ class Inspection:
             return 0
 
     def _run(self) -> int:
-        options, clock, stack = self.options, self.clock, self.stack
-        station = without_acting_lines(self.station)
-        manager = self.manager
-        stack.callback(manager.close)
+        options, stack = self.options, self.stack
+        choice = chosen_recipe(options, self.clock)
+        self.acting = without_acting_lines(self.station)
+        stack.callback(self.manager.close)
         # The lines come first, so that they are safe while everything else is still being opened.
-        outputs: OutputLines | None = None
         if not options.dry_run:
-            outputs = stack.enter_context(self.opened(lambda: OutputLines(station.lines, clock)))
-
-        bundle = open_bundle(bundle_path(options.bundle))
-        view = station_view(station, bundle.manifest.graph)
-        state = state_path(options.state, bundle.path)
-        store = SlotStore(state, bundle)
-        budget = RestartBudget(state / "starts.json") if "INVOCATION_ID" in os.environ else None
+            self.outputs = stack.enter_context(self.opened(lambda: OutputLines(self.acting.lines, self.clock)))
+        opening = ProductOpening(options, self.acting, choice, ConsoleObserver(self.console, self.stop))
+        budget = RestartBudget(opening.state / "starts.json") if "INVOCATION_ID" in os.environ else None
         refused = _begun(budget)
-        building = ConsoleObserver(self.console, self.stop)
-        engine, precision, spare = open_or_next(
-            bundle, options.precision, lambda one: open_chosen_engine(bundle, options, one, building),
-            lambda one: store.calibrated_for(one, view.view), building.say,
-        )  # fmt: skip
-        stack.enter_context(engine)
-        slot = spare or self.opened(lambda: store.current(precision, engine.runtime, view.view))
-        engine.bind(slot.tensors)
-        slot.self_test(engine)
-
-        settings, shared = slot.record.camera_settings, state / SOCKET
-        sharing = FrameSharing(shared, clock, settings, lambda text: self.say(text, "yellow"))
-        stack.callback(sharing.close)
-
-        def open_source() -> Camera:
-            return sharing.shared(open_calibrated_camera(station.camera, clock, settings, shared))
-
-        camera = LastingCamera(self.opened(open_source), open_source, clock)
-        stack.callback(camera.close)
-        status = stack.enter_context(StatusLine(self.console))
-        announcer = stack.enter_context(Announcer(lambda text: self.say(text, "yellow")))
-
-        kept = Keeping(station, state, not options.dry_run, self.log, clock, announcer.add)
-        stack.callback(kept.close)
-        if kept.records is not None and kept.records.recovered:
-            self.say(f"{kept.records.recovered} parts were in flight when the last run ended: their action is unknown", "yellow")
-        if options.record is not None:
-            kept.recorder = RunRecorder(
-                options.record, bundle, precision, engine.runtime, station, camera.name, clock, announcer.add
-            )
-
-        def changed(change: Transition) -> None:
-            kept.audit("state", **change.record())
-            manager.status(f"{change.after.value}: {change.reason}" if change.reason else change.after.value)
-            if change.reason:
-                announcer.add(f"{change.before.value} → {change.after.value}: {change.reason}")
-
-        lamps = StateOutputs(outputs, station.shadow, changed)
-        states = LineStates(lamps, clock)
-
-        def stop_line(reason: str) -> None:
-            lamps.stop_line()
-            states.fail("line stop", f"{reason}; look for it, then start edge-inspect anew")
-
-        line = self.opened(
-            lambda: assemble(station, outputs, state, kept.records, kept.first_part_id, states.fail, stop_line, clock, stack)
-        )
-        challenge = Challenge(station.challenge)
-        announcement = ChallengeAnnouncement(state)
-        guarded = GuardedLine(line.parts, states, lamps, challenge, clock)
-
-        longest_ms = max(station.camera.read_timeout_ms, station.timing.deadline_ms) + CYCLE_SPARE_MS
-        heartbeat = HeartbeatLine(outputs.take("heartbeat") if outputs is not None else None, HEARTBEAT_MS, longest_ms, clock)
-        stack.callback(heartbeat.close)
-
-        def late(reason: str) -> None:
-            states.fail("watchdog", reason)
-            guarded.fault_all(reason)
-
-        watchdog = Watchdog(longest_ms * 1_000_000, late, lambda: states.clear("watchdog"), manager, clock)
-
-        def beat() -> None:
-            heartbeat.beat()
-            watchdog.beat()
-
-        self.say(f"model {bundle.manifest.model_id} {precision} on {engine.runtime}, camera {camera.name}")
-        if engine.degraded:
-            states.weaken("precision", engine.degraded)
-            self.say(f"NOT AS ASKED: {engine.degraded}", "bold yellow")
-        self.say(f"calibration {slot.record.serial}: {slot.describe()}")
-        self.say(self._lines_in_words(outputs), "" if station.lines.backend == "gpiod" and not station.shadow else "bold yellow")
-        if refused:
-            self.say(refused, "bold red")
-            states.fail("starts", refused)
-
-        def report(verdict: Verdict, seen: Seen, inference: Inference | None) -> None:
-            kept.verdict(verdict, seen, inference, loop.slot, precision, final=line.trigger is None)
-            drift.add(verdict, loop.slot.record)
-            status.show(verdict, drift.short)
-
-        def tell(text: str, bad: bool) -> None:
-            self.say(f"edge-inspect: {text}" if bad else text, "yellow" if bad else "")
-            kept.audit("calibration", text=text, refused=bad)
-
-        def tell_drift(event: DriftEvent) -> None:
-            kept.drifted(event)
-            announcer.add(f"drift: {event.message}")
-
-        def frame_health(for_slot: CalibrationSlot) -> FrameHealth:
-            return FrameHealth(station.frame_health, for_slot.record.baseline, for_slot.pictures, camera.live)
-
-        def also() -> None:
-            if announcement.came():
-                challenge.announce(clock.monotonic_ns())
-                announcer.add("the next part is the challenge part")
-            if heartbeat.failure is not None:
-                states.weaken("heartbeat", str(heartbeat.failure))
-
-        drift = DriftWatch(station.drift, tell_drift)
-        slots = stack.enter_context(SlotWatcher(store, precision, engine.runtime, view.view, slot, tell, clock))
-        current = CurrentView(view)
-        feed = AheadFeed(line.feed(camera, current.preprocess), self.stop)
-        stack.callback(feed.close)
-        loop = InspectionLoop(
-            feed, engine, slot, current, guarded, clock, station.camera.max_age_ms, report, slots,
-            Supervisor(states, challenge, beat, clock), frame_health, station.shadow,
-        )  # fmt: skip
-        kept.audit(
-            "start",
-            model=bundle.manifest.model_id,
-            precision=precision,
-            runtime=engine.runtime,
-            station_sha256=kept.station_sha256(),
-        )
-        stack.enter_context(HealthWatch(states, guarded.fault_all, announcer.add, kept.weaknesses, also, clock))
-        stack.enter_context(watchdog)
-        # Once more, so that on the way out they come first: a camera, an engine or a stuck log may take seconds to close.
-        stack.callback(guarded.close)
-        stack.callback(states.stop)
-        states.opened()
-        manager.ready()
-        line.start()
-        gc.collect()
-        gc.freeze()  # what was made so far stays; a collection looks only at what parts leave behind
+        stack.callback(self._close_product)
+        first = opening.first(stack, self.opened)
+        self._open_camera(first, opening.state)
+        self._keep(first, opening.state)
+        self._open_line(opening.state)
+        self._watch_over(opening.state)
+        bound = first.bound()
+        self._say_what_runs(first, bound, refused)
+        loop = self._assemble(first, bound, opening, choice)
+        self._begin()
         try:
             loop.run(self.stop, options.max_frames)
-            line.leave(self.stop)
+            self.line.leave(self.stop)
         finally:
-            manager.stopping()
-            kept.audit("stop", parts=loop.counts.total())
+            self.manager.stopping()
+            self.kept.audit("stop", parts=loop.counts.total())
         stack.close()  # lines safe, log written, before the last words
         _ended(budget)
-        return self._last_words(loop, line)
+        return self._last_words(loop, self.line)
+
+    def _open_camera(self, first: ReadyRecipe, state: Path) -> None:
+        self.sharing = FrameSharing(state / SOCKET, self.clock, lambda text: self.say(text, "yellow"))
+        self.stack.callback(self.sharing.close)
+        self.settings = first.station.camera, first.slot.record.camera_settings
+        open_source = self._camera_opener(state)
+        self.camera = LastingCamera(self.opened(open_source), open_source, self.clock)
+        self.stack.callback(self.camera.close)
+
+    def _camera_opener(self, state: Path) -> Callable[[], Camera]:
+        config, settings = self.settings
+        shared = state / SOCKET
+        return lambda: self.sharing.shared(open_calibrated_camera(config, self.clock, settings, shared), settings)
+
+    def _keep(self, first: ReadyRecipe, state: Path) -> None:
+        stack, options = self.stack, self.options
+        self.status = stack.enter_context(StatusLine(self.console))
+        self.announcer = stack.enter_context(Announcer(lambda text: self.say(text, "yellow")))
+        self.kept = Keeping(self.acting, state, not options.dry_run, self.log, self.clock, self.announcer.add)
+        stack.callback(self.kept.close)
+        if self.kept.records is not None and self.kept.records.recovered:
+            many = self.kept.records.recovered
+            self.say(f"{many} parts were in flight when the last run ended: their action is unknown", "yellow")
+        if options.record is not None:
+            self.kept.recorder = RunRecorder(
+                options.record, first.store.bundle, first.precision, first.runtime, self.acting, self.camera.name, self.clock,
+                self.announcer.add,
+            )  # fmt: skip
+
+    def _open_line(self, state: Path) -> None:
+        self.lamps = StateOutputs(self.outputs, self.station.shadow, self._state_changed)
+        self.states = LineStates(self.lamps, self.clock)
+        self.line = self.opened(
+            lambda: assemble(
+                self.acting,
+                self.outputs,
+                state,
+                self.kept.records,
+                self.kept.first_part_id,
+                self.states.fail,
+                self._stop_line,
+                self.clock,
+                self.stack,
+            )  # fmt: skip
+        )
+
+    def _state_changed(self, change: Transition) -> None:
+        self.kept.audit("state", **change.record())
+        self.manager.status(f"{change.after.value}: {change.reason}" if change.reason else change.after.value)
+        if change.reason:
+            self.announcer.add(f"{change.before.value} → {change.after.value}: {change.reason}")
+
+    def _stop_line(self, reason: str) -> None:
+        self.lamps.stop_line()
+        self.states.fail("line stop", f"{reason}; look for it, then start edge-inspect anew")
+
+    def _watch_over(self, state: Path) -> None:
+        self.challenge = Challenge(self.acting.challenge)
+        self.announcement = ChallengeAnnouncement(state)
+        self.guarded = GuardedLine(self.line.parts, self.states, self.lamps, self.challenge, self.clock)
+        longest_ms = max(self.acting.camera.read_timeout_ms, self.acting.timing.deadline_ms) + CYCLE_SPARE_MS
+        beating = self.outputs.take("heartbeat") if self.outputs is not None else None
+        self.heartbeat = HeartbeatLine(beating, HEARTBEAT_MS, longest_ms, self.clock)
+        self.stack.callback(self.heartbeat.close)
+        self.watchdog = Watchdog(
+            longest_ms * 1_000_000, self._late, lambda: self.states.clear("watchdog"), self.manager, self.clock
+        )
+
+    def _late(self, reason: str) -> None:
+        self.states.fail("watchdog", reason)
+        self.guarded.fault_all(reason)
+
+    def _beat(self) -> None:
+        self.heartbeat.beat()
+        self.watchdog.beat()
+
+    def _say_what_runs(self, first: ReadyRecipe, bound: BoundSlot, refused: str) -> None:
+        recipe = f"recipe {first.name}: " if first.name else ""
+        model = first.store.bundle.manifest.model_id
+        self.say(f"{recipe}model {model} {first.precision} on {first.runtime}, camera {self.camera.name}")
+        if bound.degraded:
+            self.states.weaken("precision", bound.degraded)
+            self.say(f"NOT AS ASKED: {bound.degraded}", "bold yellow")
+        self.say(f"calibration {first.slot.record.serial}: {first.slot.describe()}")
+        drives = self.station.lines.backend == "gpiod" and not self.station.shadow
+        self.say(self._lines_in_words(self.outputs), "" if drives else "bold yellow")
+        if refused:
+            self.say(refused, "bold red")
+            self.states.fail("starts", refused)
+
+    def _assemble(
+        self, first: ReadyRecipe, bound: BoundSlot, opening: ProductOpening, choice: RecipeChoice | None
+    ) -> InspectionLoop:
+        current = self.current = CurrentProduct(self._product(first, bound))
+        self.stack.callback(self._close_slots)
+        recipes = self._recipes(current, opening, choice) if choice is not None else None
+        feed = AheadFeed(self.line.feed(self.camera, current.preprocess), self.stop)
+        self.stack.callback(feed.close)
+        self.kept.audit("start", **_described(first), station_sha256=self.kept.station_sha256())
+        return InspectionLoop(
+            feed, current, self.guarded, self.clock, self.acting.camera.max_age_ms, self._report,
+            Supervisor(self.states, self.challenge, self._beat, self.clock), recipes, self.station.shadow,
+        )  # fmt: skip
+
+    def _product(self, ready: ReadyRecipe, bound: BoundSlot) -> Product:
+        """What the loop works with; its engine is ``bound``. Another calibration of it is looked for from now on."""
+        config, live = ready.station.frame_health, self.camera.live
+        slots = SlotWatcher(
+            ready.store, ready.precision, ready.runtime, ready.view.view, bound.slot, self._tell_calibration, self.clock
+        )
+        product = Product(
+            bound, ready.view, ready.precision, slots,
+            lambda slot: FrameHealth(config, slot.record.baseline, slot.pictures, live),
+            DriftWatch(ready.station.drift, self._tell_drift), ready.name,
+        )  # fmt: skip
+        slots.start()
+        return product
+
+    def _recipes(self, current: CurrentProduct, opening: ProductOpening, choice: RecipeChoice) -> RecipeSwitch:
+        stager = RecipeStager(choice.files, choice.name, choice.number, opening.another, self._tell_recipe, self.clock)
+        self.stack.enter_context(stager)
+
+        def taking(ready: ReadyRecipe, product: Product) -> None:
+            self.challenge.demand()
+            self.states.test_due(f"recipe {ready.name}")
+            if product.bound.degraded:
+                self.states.weaken("precision", product.bound.degraded)
+            else:
+                self.states.clear("precision")
+            settings = ready.station.camera, product.slot.record.camera_settings
+            if self.camera.live and settings != self.settings:
+                self.settings = settings
+                self.camera.change(self._camera_opener(opening.state))
+            wanted = ready.request
+            by = {"operator": wanted.operator, "why": wanted.reason} if wanted is not None else {}
+            self.kept.audit("product", **_described(ready), **by)
+
+        return RecipeSwitch(stager, current, self._product, taking)
+
+    def _begin(self) -> None:
+        stack = self.stack
+        stack.enter_context(
+            HealthWatch(self.states, self.guarded.fault_all, self.announcer.add, self.kept.weaknesses, self._look, self.clock)
+        )
+        stack.enter_context(self.watchdog)
+        # Once more, so that on the way out they come first: a camera, an engine or a stuck log may take seconds to close.
+        stack.callback(self.guarded.close)
+        stack.callback(self.states.stop)
+        self.states.opened()
+        self.manager.ready()
+        self.line.start()
+        gc.collect()
+        gc.freeze()  # what was made so far stays; a collection looks only at what parts leave behind
+
+    def _look(self) -> None:
+        if self.announcement.came():
+            self.challenge.announce(self.clock.monotonic_ns())
+            self.announcer.add("the next part is the challenge part")
+        if self.heartbeat.failure is not None:
+            self.states.weaken("heartbeat", str(self.heartbeat.failure))
+
+    def _report(self, verdict: Verdict, seen: Seen, inference: Inference | None) -> None:
+        assert self.current is not None
+        product = self.current.product
+        self.kept.verdict(verdict, seen, inference, product, final=self.line.trigger is None)
+        if product.drift is not None:
+            product.drift.add(verdict, product.slot.record)
+        self.status.show(verdict, product.drift.short if product.drift is not None else "")
+
+    def _tell_calibration(self, text: str, bad: bool) -> None:
+        self._tell("calibration", text, bad)
+
+    def _tell_recipe(self, text: str, bad: bool) -> None:
+        self._tell("recipe", text, bad)
+
+    def _tell(self, kind: str, text: str, bad: bool) -> None:
+        self.say(f"edge-inspect: {text}" if bad else text, "yellow" if bad else "")
+        self.kept.audit(kind, text=text, refused=bad)
+
+    def _tell_drift(self, event: DriftEvent) -> None:
+        self.kept.drifted(event)
+        self.announcer.add(f"drift: {event.message}")
+
+    def _close_product(self) -> None:
+        if self.current is not None:
+            self.current.close()
+
+    def _close_slots(self) -> None:
+        if self.current is not None and self.current.product.slots is not None:
+            self.current.product.slots.close(CLOSE_S)
 
     def _lines_in_words(self, outputs: OutputLines | None) -> str:
         if outputs is None:
@@ -291,6 +382,12 @@ class Inspection:
             self.say(f"edge-inspect: {log.dropped} verdicts were not written ({log.failure or 'the log was too slow'})", "red")
             return EXIT_FAILED
         return EXIT_OK
+
+
+def _described(ready: ReadyRecipe) -> dict[str, str | int]:
+    """For the audit trail."""
+    recipe = {"recipe": ready.name} if ready.name else {}
+    return {**recipe, "model": ready.store.bundle.manifest.model_id, "precision": ready.precision, "runtime": ready.runtime}
 
 
 def _begun(budget: RestartBudget | None) -> str:
