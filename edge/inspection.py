@@ -16,14 +16,9 @@ from rich.console import Console
 
 from edge.announcer import Announcer
 from edge.bound_slot import BoundSlot
-from edge.cameras.base import Camera
-from edge.cameras.camera_settings import CameraSettings
 from edge.cameras.lasting_camera import LastingCamera
-from edge.cameras.open_camera import open_calibrated_camera
-from edge.challenge import Challenge
-from edge.challenge_announcement import ChallengeAnnouncement
 from edge.clock import Clock
-from edge.drift_watch import DriftEvent, DriftWatch
+from edge.drift_watch import DriftEvent
 from edge.engines.base import Inference
 from edge.engines.build_observer import ConsoleObserver
 from edge.errors import (
@@ -35,19 +30,16 @@ from edge.errors import (
     NotCalibratedError,
     OutputError,
 )
-from edge.frame_health import FrameHealth
-from edge.frame_server import FrameSharing
-from edge.frame_sharing import SOCKET
-from edge.guarded_line import GuardedLine
 from edge.health_watch import HealthWatch
-from edge.heartbeat_line import HeartbeatLine
 from edge.inspection_loop import InspectionLoop
 from edge.keeping import Keeping
 from edge.line_assembly import Line, assemble
-from edge.line_states import LineStates, Transition
 from edge.output_lines import OutputLines
+from edge.oversight import Oversight
 from edge.part_feed import AheadFeed, Seen
 from edge.product import CurrentProduct, Product
+from edge.product_camera import ProductCamera
+from edge.product_making import ProductMaking, described
 from edge.product_opening import ProductOpening
 from edge.ready_recipe import ReadyRecipe
 from edge.recipe_choice import RecipeChoice, chosen_recipe
@@ -58,20 +50,14 @@ from edge.run_recorder import RunRecorder
 from edge.service_manager import ServiceManager
 from edge.shadow import WORDS as SHADOW_WORDS
 from edge.shadow import without_acting_lines
-from edge.slot_watcher import CLOSE_S, SlotWatcher
-from edge.state_outputs import StateOutputs
-from edge.station_config import CameraConfig, StationConfig
+from edge.slot_watcher import CLOSE_S
+from edge.station_config import StationConfig
 from edge.status_line import StatusLine
 from edge.supervisor import Supervisor
 from edge.verdict import Outcome, Verdict
 from edge.verdict_log import VerdictLog
-from edge.watchdog import Watchdog
 
 RETRY_NS = 1_000_000_000
-HEARTBEAT_MS = 200
-"""Period of the heartbeat line."""
-CYCLE_SPARE_MS = 3000
-"""How much longer than the longest wait for a picture a cycle may take, before the program is taken to hang."""
 START_SPARE_S = 60
 """A start that waits for hardware asks the service manager for so much more time, again and again."""
 Opened = TypeVar("Opened")
@@ -96,20 +82,14 @@ class Inspection:
     outputs: OutputLines | None = None
     current: CurrentProduct | None = None
     acting: StationConfig = field(init=False)
-    sharing: FrameSharing = field(init=False)
+    cameras: ProductCamera = field(init=False)
     camera: LastingCamera = field(init=False)
-    settings: tuple[CameraConfig, CameraSettings | None] = field(init=False)
     status: StatusLine = field(init=False)
     announcer: Announcer = field(init=False)
     kept: Keeping = field(init=False)
-    lamps: StateOutputs = field(init=False)
-    states: LineStates = field(init=False)
+    oversight: Oversight = field(init=False)
     line: Line = field(init=False)
-    challenge: Challenge = field(init=False)
-    announcement: ChallengeAnnouncement = field(init=False)
-    guarded: GuardedLine = field(init=False)
-    heartbeat: HeartbeatLine = field(init=False)
-    watchdog: Watchdog = field(init=False)
+    making: ProductMaking = field(init=False)
 
     def say(self, text: str, style: str = "") -> None:
         """One line for people."""
@@ -155,7 +135,6 @@ class Inspection:
         self._open_camera(first, opening.state)
         self._keep(first, opening.state)
         self._open_line(opening.state)
-        self._watch_over(opening.state)
         bound = first.bound()
         self._say_what_runs(first, bound, refused)
         loop = self._assemble(first, bound, opening, choice)
@@ -171,17 +150,10 @@ class Inspection:
         return self._last_words(loop, self.line)
 
     def _open_camera(self, first: ReadyRecipe, state: Path) -> None:
-        self.sharing = FrameSharing(state / SOCKET, self.clock, lambda text: self.say(text, "yellow"))
-        self.stack.callback(self.sharing.close)
-        self.settings = first.station.camera, first.slot.record.camera_settings
-        open_source = self._camera_opener(state)
-        self.camera = LastingCamera(self.opened(open_source), open_source, self.clock)
+        self.cameras = ProductCamera(state, self.clock, lambda text: self.say(text, "yellow"))
+        self.stack.callback(self.cameras.close)
+        self.camera = self.cameras.open(first.station.camera, first.slot.record.camera_settings, self.opened)
         self.stack.callback(self.camera.close)
-
-    def _camera_opener(self, state: Path) -> Callable[[], Camera]:
-        config, settings = self.settings
-        shared = state / SOCKET
-        return lambda: self.sharing.shared(open_calibrated_camera(config, self.clock, settings, shared), settings)
 
     def _keep(self, first: ReadyRecipe, state: Path) -> None:
         stack, options = self.stack, self.options
@@ -199,136 +171,75 @@ class Inspection:
             )  # fmt: skip
 
     def _open_line(self, state: Path) -> None:
-        self.lamps = StateOutputs(self.outputs, self.station.shadow, self._state_changed)
-        self.states = LineStates(self.lamps, self.clock)
+        station, kept, clock = self.acting, self.kept, self.clock
+        over = self.oversight = Oversight(station, self.outputs, kept, self.announcer.add, self.manager, clock)
+        first_part_id, fail = kept.first_part_id, over.states.fail
         self.line = self.opened(
-            lambda: assemble(
-                self.acting,
-                self.outputs,
-                state,
-                self.kept.records,
-                self.kept.first_part_id,
-                self.states.fail,
-                self._stop_line,
-                self.clock,
-                self.stack,
-            )  # fmt: skip
+            lambda: assemble(station, self.outputs, state, kept.records, first_part_id, fail, over.stop_line, clock, self.stack)
         )
-
-    def _state_changed(self, change: Transition) -> None:
-        self.kept.audit("state", **change.record())
-        self.manager.status(f"{change.after.value}: {change.reason}" if change.reason else change.after.value)
-        if change.reason:
-            self.announcer.add(f"{change.before.value} → {change.after.value}: {change.reason}")
-
-    def _stop_line(self, reason: str) -> None:
-        self.lamps.stop_line()
-        self.states.fail("line stop", f"{reason}; look for it, then start edge-inspect anew")
-
-    def _watch_over(self, state: Path) -> None:
-        self.challenge = Challenge(self.acting.challenge)
-        self.announcement = ChallengeAnnouncement(state)
-        self.guarded = GuardedLine(self.line.parts, self.states, self.lamps, self.challenge, self.clock)
-        longest_ms = max(self.acting.camera.read_timeout_ms, self.acting.timing.deadline_ms) + CYCLE_SPARE_MS
-        beating = self.outputs.take("heartbeat") if self.outputs is not None else None
-        self.heartbeat = HeartbeatLine(beating, HEARTBEAT_MS, longest_ms, self.clock)
-        self.stack.callback(self.heartbeat.close)
-        self.watchdog = Watchdog(
-            longest_ms * 1_000_000, self._late, lambda: self.states.clear("watchdog"), self.manager, self.clock
-        )
-
-    def _late(self, reason: str) -> None:
-        self.states.fail("watchdog", reason)
-        self.guarded.fault_all(reason)
-
-    def _beat(self) -> None:
-        self.heartbeat.beat()
-        self.watchdog.beat()
+        over.guard(self.line.parts, state, self.stack)
 
     def _say_what_runs(self, first: ReadyRecipe, bound: BoundSlot, refused: str) -> None:
         recipe = f"recipe {first.name}: " if first.name else ""
         model = first.store.bundle.manifest.model_id
         self.say(f"{recipe}model {model} {first.precision} on {first.runtime}, camera {self.camera.name}")
         if bound.degraded:
-            self.states.weaken("precision", bound.degraded)
+            self.oversight.precision(bound.degraded)
             self.say(f"NOT AS ASKED: {bound.degraded}", "bold yellow")
         self.say(f"calibration {first.slot.record.serial}: {first.slot.describe()}")
         drives = self.station.lines.backend == "gpiod" and not self.station.shadow
         self.say(self._lines_in_words(self.outputs), "" if drives else "bold yellow")
         if refused:
             self.say(refused, "bold red")
-            self.states.fail("starts", refused)
+            self.oversight.states.fail("starts", refused)
 
     def _assemble(
         self, first: ReadyRecipe, bound: BoundSlot, opening: ProductOpening, choice: RecipeChoice | None
     ) -> InspectionLoop:
-        current = self.current = CurrentProduct(self._product(first, bound))
+        over = self.oversight
+        self.making = ProductMaking(self.camera.live, self._teller("calibration"), self._tell_drift, self.clock)
+        current = self.current = CurrentProduct(self.making.make(first, bound))
         self.stack.callback(self._close_slots)
         recipes = self._recipes(current, opening, choice) if choice is not None else None
         feed = AheadFeed(self.line.feed(self.camera, current.preprocess), self.stop)
         self.stack.callback(feed.close)
-        self.kept.audit("start", **_described(first), station_sha256=self.kept.station_sha256())
+        self.kept.audit("start", **described(first), station_sha256=self.kept.station_sha256())
         return InspectionLoop(
-            feed, current, self.guarded, self.clock, self.acting.camera.max_age_ms, self._report,
-            Supervisor(self.states, self.challenge, self._beat, self.clock), recipes, self.station.shadow,
+            feed, current, over.guarded, self.clock, self.acting.camera.max_age_ms, self._report,
+            Supervisor(over.states, over.challenge, over.beat, self.clock), recipes, self.station.shadow,
         )  # fmt: skip
-
-    def _product(self, ready: ReadyRecipe, bound: BoundSlot) -> Product:
-        """What the loop works with; its engine is ``bound``. Another calibration of it is looked for from now on."""
-        config, live = ready.station.frame_health, self.camera.live
-        slots = SlotWatcher(
-            ready.store, ready.precision, ready.runtime, ready.view.view, bound.slot, self._tell_calibration, self.clock
-        )
-        product = Product(
-            bound, ready.view, ready.precision, slots,
-            lambda slot: FrameHealth(config, slot.record.baseline, slot.pictures, live),
-            DriftWatch(ready.station.drift, self._tell_drift), ready.name,
-        )  # fmt: skip
-        slots.start()
-        return product
 
     def _recipes(self, current: CurrentProduct, opening: ProductOpening, choice: RecipeChoice) -> RecipeSwitch:
-        stager = RecipeStager(choice.files, choice.name, choice.number, opening.another, self._tell_recipe, self.clock)
+        over, tell = self.oversight, self._teller("recipe")
+        stager = RecipeStager(choice.files, choice.name, choice.number, opening.another, tell, self.clock)
         self.stack.enter_context(stager)
 
         def taking(ready: ReadyRecipe, product: Product) -> None:
-            self.challenge.demand()
-            self.states.test_due(f"recipe {ready.name}")
-            if product.bound.degraded:
-                self.states.weaken("precision", product.bound.degraded)
-            else:
-                self.states.clear("precision")
-            settings = ready.station.camera, product.slot.record.camera_settings
-            if self.camera.live and settings != self.settings:
-                self.settings = settings
-                self.camera.change(self._camera_opener(opening.state))
+            over.challenge.demand()
+            over.states.test_due(f"recipe {ready.name}")
+            over.precision(product.bound.degraded)
+            self.cameras.suit(self.camera, ready.station.camera, product.slot.record.camera_settings)
             wanted = ready.request
             by = {"operator": wanted.operator, "why": wanted.reason} if wanted is not None else {}
-            self.kept.audit("product", **_described(ready), **by)
+            self.kept.audit("product", **described(ready), **by)
 
-        return RecipeSwitch(stager, current, self._product, taking)
+        return RecipeSwitch(stager, current, self.making.make, taking)
 
     def _begin(self) -> None:
-        stack = self.stack
+        stack, over = self.stack, self.oversight
+        guarded = over.guarded
         stack.enter_context(
-            HealthWatch(self.states, self.guarded.fault_all, self.announcer.add, self.kept.weaknesses, self._look, self.clock)
+            HealthWatch(over.states, guarded.fault_all, self.announcer.add, self.kept.weaknesses, over.look, self.clock)
         )
-        stack.enter_context(self.watchdog)
+        stack.enter_context(over.watchdog)
         # Once more, so that on the way out they come first: a camera, an engine or a stuck log may take seconds to close.
-        stack.callback(self.guarded.close)
-        stack.callback(self.states.stop)
-        self.states.opened()
+        stack.callback(guarded.close)
+        stack.callback(over.states.stop)
+        over.states.opened()
         self.manager.ready()
         self.line.start()
         gc.collect()
         gc.freeze()  # what was made so far stays; a collection looks only at what parts leave behind
-
-    def _look(self) -> None:
-        if self.announcement.came():
-            self.challenge.announce(self.clock.monotonic_ns())
-            self.announcer.add("the next part is the challenge part")
-        if self.heartbeat.failure is not None:
-            self.states.weaken("heartbeat", str(self.heartbeat.failure))
 
     def _report(self, verdict: Verdict, seen: Seen, inference: Inference | None) -> None:
         assert self.current is not None
@@ -338,15 +249,12 @@ class Inspection:
             product.drift.add(verdict, product.slot.record)
         self.status.show(verdict, product.drift.short if product.drift is not None else "")
 
-    def _tell_calibration(self, text: str, bad: bool) -> None:
-        self._tell("calibration", text, bad)
+    def _teller(self, kind: str) -> Callable[[str, bool], None]:
+        def tell(text: str, bad: bool) -> None:
+            self.say(f"edge-inspect: {text}" if bad else text, "yellow" if bad else "")
+            self.kept.audit(kind, text=text, refused=bad)
 
-    def _tell_recipe(self, text: str, bad: bool) -> None:
-        self._tell("recipe", text, bad)
-
-    def _tell(self, kind: str, text: str, bad: bool) -> None:
-        self.say(f"edge-inspect: {text}" if bad else text, "yellow" if bad else "")
-        self.kept.audit(kind, text=text, refused=bad)
+        return tell
 
     def _tell_drift(self, event: DriftEvent) -> None:
         self.kept.drifted(event)
@@ -382,12 +290,6 @@ class Inspection:
             self.say(f"edge-inspect: {log.dropped} verdicts were not written ({log.failure or 'the log was too slow'})", "red")
             return EXIT_FAILED
         return EXIT_OK
-
-
-def _described(ready: ReadyRecipe) -> dict[str, str | int]:
-    """For the audit trail."""
-    recipe = {"recipe": ready.name} if ready.name else {}
-    return {**recipe, "model": ready.store.bundle.manifest.model_id, "precision": ready.precision, "runtime": ready.runtime}
 
 
 def _begun(budget: RestartBudget | None) -> str:
