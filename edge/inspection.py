@@ -50,7 +50,6 @@ from edge.run_recorder import RunRecorder
 from edge.service_manager import ServiceManager
 from edge.shadow import WORDS as SHADOW_WORDS
 from edge.shadow import without_acting_lines
-from edge.slot_watcher import CLOSE_S
 from edge.station_config import StationConfig
 from edge.status_line import StatusLine
 from edge.supervisor import Supervisor
@@ -89,7 +88,6 @@ class Inspection:
     kept: Keeping = field(init=False)
     oversight: Oversight = field(init=False)
     line: Line = field(init=False)
-    making: ProductMaking = field(init=False)
 
     def say(self, text: str, style: str = "") -> None:
         """One line for people."""
@@ -180,8 +178,7 @@ class Inspection:
         over.guard(self.line.parts, state, self.stack)
 
     def _say_what_runs(self, first: ReadyRecipe, bound: BoundSlot, refused: str) -> None:
-        recipe = f"recipe {first.name}: " if first.name else ""
-        model = first.store.bundle.manifest.model_id
+        recipe, model = f"recipe {first.name}: " if first.name else "", first.store.bundle.manifest.model_id
         self.say(f"{recipe}model {model} {first.precision} on {first.runtime}, camera {self.camera.name}")
         if bound.degraded:
             self.oversight.precision(bound.degraded)
@@ -197,10 +194,10 @@ class Inspection:
         self, first: ReadyRecipe, bound: BoundSlot, opening: ProductOpening, choice: RecipeChoice | None
     ) -> InspectionLoop:
         over = self.oversight
-        self.making = ProductMaking(self.camera.live, self._teller("calibration"), self._tell_drift, self.clock)
-        current = self.current = CurrentProduct(self.making.make(first, bound))
-        self.stack.callback(self._close_slots)
-        recipes = self._recipes(current, opening, choice) if choice is not None else None
+        making = ProductMaking(self.camera.live, self._teller("calibration"), self._tell_drift, self.clock)
+        current = self.current = CurrentProduct(making.make(first, bound))
+        self.stack.callback(current.stop_looking)
+        recipes = self._recipes(current, making, opening, choice) if choice is not None else None
         feed = AheadFeed(self.line.feed(self.camera, current.preprocess), self.stop)
         self.stack.callback(feed.close)
         self.kept.audit("start", **described(first), station_sha256=self.kept.station_sha256())
@@ -209,7 +206,9 @@ class Inspection:
             Supervisor(over.states, over.challenge, over.beat, self.clock), recipes, self.station.shadow,
         )  # fmt: skip
 
-    def _recipes(self, current: CurrentProduct, opening: ProductOpening, choice: RecipeChoice) -> RecipeSwitch:
+    def _recipes(
+        self, current: CurrentProduct, making: ProductMaking, opening: ProductOpening, choice: RecipeChoice
+    ) -> RecipeSwitch:
         over, tell = self.oversight, self._teller("recipe")
         stager = RecipeStager(choice.files, choice.name, choice.number, opening.another, tell, self.clock)
         self.stack.enter_context(stager)
@@ -223,11 +222,10 @@ class Inspection:
             by = {"operator": wanted.operator, "why": wanted.reason} if wanted is not None else {}
             self.kept.audit("product", **described(ready), **by)
 
-        return RecipeSwitch(stager, current, self.making.make, taking)
+        return RecipeSwitch(stager, current, making.make, taking)
 
     def _begin(self) -> None:
-        stack, over = self.stack, self.oversight
-        guarded = over.guarded
+        stack, over, guarded = self.stack, self.oversight, self.oversight.guarded
         stack.enter_context(
             HealthWatch(over.states, guarded.fault_all, self.announcer.add, self.kept.weaknesses, over.look, self.clock)
         )
@@ -264,10 +262,6 @@ class Inspection:
         if self.current is not None:
             self.current.close()
 
-    def _close_slots(self) -> None:
-        if self.current is not None and self.current.product.slots is not None:
-            self.current.product.slots.close(CLOSE_S)
-
     def _lines_in_words(self, outputs: OutputLines | None) -> str:
         if outputs is None:
             return "DRY RUN: no line is driven, and nothing is kept but the verdicts"
@@ -285,8 +279,7 @@ class Inspection:
             triggers = ", ".join(f"{count} {what}" for what, count in line.trigger.counts.items())
             how = "with" if line.reject.comes_first else "without"
             self.say(f"triggers: {triggers or 'none'}; {line.reject.schedule_error.describe()}, {how} real-time priority")
-        log = self.log
-        if log is not None and (log.failure is not None or log.dropped):
+        if (log := self.log) is not None and (log.failure is not None or log.dropped):
             self.say(f"edge-inspect: {log.dropped} verdicts were not written ({log.failure or 'the log was too slow'})", "red")
             return EXIT_FAILED
         return EXIT_OK

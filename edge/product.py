@@ -13,6 +13,7 @@ from edge.drift_watch import DriftWatch
 from edge.errors import SlotError
 from edge.frame import Image
 from edge.frame_health import FrameHealth
+from edge.slot_watcher import CLOSE_S
 from edge.station_view import StationView
 
 
@@ -95,6 +96,11 @@ class CurrentProduct:
         """From now on ``product``; the old one is closed."""
         before, self.product = self.product, product
         before.close()
+
+    def stop_looking(self) -> None:
+        """Look for no other calibration of the present one; waits a moment for what is still to be told."""
+        if self.product.slots is not None:
+            self.product.slots.close(CLOSE_S)
 
     def close(self) -> None:
         """Close the present one; may be called twice."""
