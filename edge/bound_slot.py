@@ -25,6 +25,15 @@ class BoundSlot:
         """What the engine stands in for and why; empty where it is the one that was asked for."""
         return self._engine.degraded
 
+    @property
+    def runtime(self) -> str:
+        """As Engine.runtime."""
+        return self._engine.runtime
+
+    def close(self) -> None:
+        """Give the engine back; may be called twice."""
+        self._engine.close()
+
     def change_to(self, slot: CalibrationSlot) -> None:
         """Bind ``slot`` and test it; raises SlotError where that fails, and then the old one is bound again and stays.
 

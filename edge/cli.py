@@ -79,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("edge-inspect", description=__doc__, epilog=f"also: edge-inspect {' | '.join(COMMANDS)}")
     parser.add_argument("--camera", help=f"{FORMS}; overrides the station file")
     add_engine_flags(parser)
+    parser.add_argument("--recipe", metavar="NAME", help="the product to begin with, in place of --bundle and --precision")
+    parser.add_argument(
+        "--recipes", type=Path, metavar="FILE", help="default: EDGE_INSPECT_RECIPES, /etc/edge-inspect/recipes.yaml where it exists"
+    )
     parser.add_argument("--gpio", choices=("gpiod", "recording"), help="overrides `lines: backend:`; recording drives nothing")
     parser.add_argument(
         "--verdicts", metavar="FILE", help="append JSON lines here, - for stdout; default: stdout unless it is a terminal"

@@ -60,13 +60,13 @@ class SharedCamera(Camera):
 class FrameSharing:
     """Puts what an inspection opens, again and again, behind one server. Where that cannot listen it says so, once."""
 
-    def __init__(self, path: Path, clock: Clock, settings: CameraSettings | None, say: Callable[[str], None]) -> None:
-        self._path, self._clock, self._settings, self._say = path, clock, settings, say
+    def __init__(self, path: Path, clock: Clock, say: Callable[[str], None]) -> None:
+        self._path, self._clock, self._say = path, clock, say
         self._server: FrameServer | None = None
         self._tried = False
 
-    def shared(self, camera: Camera) -> Camera:
-        """``camera``, shared where it is a live one of our own."""
+    def shared(self, camera: Camera, settings: CameraSettings | None) -> Camera:
+        """``camera``, locked to ``settings``, shared where it is a live one of our own."""
         if not camera.live or isinstance(camera, SharedFrames):
             return camera
         if not self._tried:
@@ -75,7 +75,7 @@ class FrameSharing:
                 self._server = FrameServer(self._path, self._clock)
             except OutputError as error:
                 self._say(str(error))
-        return camera if self._server is None else SharedCamera(camera, self._server, self._settings)
+        return camera if self._server is None else SharedCamera(camera, self._server, settings)
 
     def close(self) -> None:
         """End the sharing; may be called twice."""

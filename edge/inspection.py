@@ -9,24 +9,18 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
 
 from edge.announcer import Announcer
-from edge.bundle import open_bundle
-from edge.calibration_slot import CalibrationSlot, SlotStore
-from edge.cameras.base import Camera
+from edge.bound_slot import BoundSlot
 from edge.cameras.lasting_camera import LastingCamera
-from edge.cameras.open_camera import open_calibrated_camera
-from edge.challenge import Challenge
-from edge.challenge_announcement import ChallengeAnnouncement
 from edge.clock import Clock
-from edge.drift_watch import DriftEvent, DriftWatch
+from edge.drift_watch import DriftEvent
 from edge.engines.base import Inference
 from edge.engines.build_observer import ConsoleObserver
-from edge.engines.next_precision import open_or_next
-from edge.engines.open_engine import open_chosen_engine
 from edge.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -36,39 +30,33 @@ from edge.errors import (
     NotCalibratedError,
     OutputError,
 )
-from edge.frame_health import FrameHealth
-from edge.frame_server import FrameSharing
-from edge.frame_sharing import SOCKET
-from edge.guarded_line import GuardedLine
 from edge.health_watch import HealthWatch
-from edge.heartbeat_line import HeartbeatLine
 from edge.inspection_loop import InspectionLoop
 from edge.keeping import Keeping
 from edge.line_assembly import Line, assemble
-from edge.line_states import LineStates, Transition
-from edge.locations import bundle_path, state_path
 from edge.output_lines import OutputLines
+from edge.oversight import Oversight
 from edge.part_feed import AheadFeed, Seen
+from edge.product import CurrentProduct, Product
+from edge.product_camera import ProductCamera
+from edge.product_making import ProductMaking, described
+from edge.product_opening import ProductOpening
+from edge.ready_recipe import ReadyRecipe
+from edge.recipe_choice import RecipeChoice, chosen_recipe
+from edge.recipe_stager import RecipeStager
+from edge.recipe_switch import RecipeSwitch
 from edge.restart_budget import RestartBudget
 from edge.run_recorder import RunRecorder
 from edge.service_manager import ServiceManager
 from edge.shadow import WORDS as SHADOW_WORDS
 from edge.shadow import without_acting_lines
-from edge.slot_watcher import SlotWatcher
-from edge.state_outputs import StateOutputs
 from edge.station_config import StationConfig
-from edge.station_view import CurrentView, station_view
 from edge.status_line import StatusLine
 from edge.supervisor import Supervisor
 from edge.verdict import Outcome, Verdict
 from edge.verdict_log import VerdictLog
-from edge.watchdog import Watchdog
 
 RETRY_NS = 1_000_000_000
-HEARTBEAT_MS = 200
-"""Period of the heartbeat line."""
-CYCLE_SPARE_MS = 3000
-"""How much longer than the longest wait for a picture a cycle may take, before the program is taken to hang."""
 START_SPARE_S = 60
 """A start that waits for hardware asks the service manager for so much more time, again and again."""
 Opened = TypeVar("Opened")
@@ -80,7 +68,7 @@ class _StoppedWaitingError(Exception):
 
 @dataclass
 class Inspection:
-    """What a run has at hand from its first line on."""
+    """What a run has at hand from its first line on, and below what its steps add, in the order in which they do."""
 
     options: argparse.Namespace
     station: StationConfig
@@ -90,6 +78,16 @@ class Inspection:
     stack: ExitStack
     log: VerdictLog | None
     manager: ServiceManager = field(default_factory=ServiceManager)
+    outputs: OutputLines | None = None
+    current: CurrentProduct | None = None
+    acting: StationConfig = field(init=False)
+    cameras: ProductCamera = field(init=False)
+    camera: LastingCamera = field(init=False)
+    status: StatusLine = field(init=False)
+    announcer: Announcer = field(init=False)
+    kept: Keeping = field(init=False)
+    oversight: Oversight = field(init=False)
+    line: Line = field(init=False)
 
     def say(self, text: str, style: str = "") -> None:
         """One line for people."""
@@ -120,154 +118,149 @@ class Inspection:
             return 0
 
     def _run(self) -> int:
-        options, clock, stack = self.options, self.clock, self.stack
-        station = without_acting_lines(self.station)
-        manager = self.manager
-        stack.callback(manager.close)
+        options, stack = self.options, self.stack
+        choice = chosen_recipe(options, self.clock)
+        self.acting = without_acting_lines(self.station)
+        stack.callback(self.manager.close)
         # The lines come first, so that they are safe while everything else is still being opened.
-        outputs: OutputLines | None = None
         if not options.dry_run:
-            outputs = stack.enter_context(self.opened(lambda: OutputLines(station.lines, clock)))
-
-        bundle = open_bundle(bundle_path(options.bundle))
-        view = station_view(station, bundle.manifest.graph)
-        state = state_path(options.state, bundle.path)
-        store = SlotStore(state, bundle)
-        budget = RestartBudget(state / "starts.json") if "INVOCATION_ID" in os.environ else None
+            self.outputs = stack.enter_context(self.opened(lambda: OutputLines(self.acting.lines, self.clock)))
+        opening = ProductOpening(options, self.acting, choice, ConsoleObserver(self.console, self.stop))
+        budget = RestartBudget(opening.state / "starts.json") if "INVOCATION_ID" in os.environ else None
         refused = _begun(budget)
-        building = ConsoleObserver(self.console, self.stop)
-        engine, precision, spare = open_or_next(
-            bundle, options.precision, lambda one: open_chosen_engine(bundle, options, one, building),
-            lambda one: store.calibrated_for(one, view.view), building.say,
-        )  # fmt: skip
-        stack.enter_context(engine)
-        slot = spare or self.opened(lambda: store.current(precision, engine.runtime, view.view))
-        engine.bind(slot.tensors)
-        slot.self_test(engine)
-
-        settings, shared = slot.record.camera_settings, state / SOCKET
-        sharing = FrameSharing(shared, clock, settings, lambda text: self.say(text, "yellow"))
-        stack.callback(sharing.close)
-
-        def open_source() -> Camera:
-            return sharing.shared(open_calibrated_camera(station.camera, clock, settings, shared))
-
-        camera = LastingCamera(self.opened(open_source), open_source, clock)
-        stack.callback(camera.close)
-        status = stack.enter_context(StatusLine(self.console))
-        announcer = stack.enter_context(Announcer(lambda text: self.say(text, "yellow")))
-
-        kept = Keeping(station, state, not options.dry_run, self.log, clock, announcer.add)
-        stack.callback(kept.close)
-        if kept.records is not None and kept.records.recovered:
-            self.say(f"{kept.records.recovered} parts were in flight when the last run ended: their action is unknown", "yellow")
-        if options.record is not None:
-            kept.recorder = RunRecorder(
-                options.record, bundle, precision, engine.runtime, station, camera.name, clock, announcer.add
-            )
-
-        def changed(change: Transition) -> None:
-            kept.audit("state", **change.record())
-            manager.status(f"{change.after.value}: {change.reason}" if change.reason else change.after.value)
-            if change.reason:
-                announcer.add(f"{change.before.value} → {change.after.value}: {change.reason}")
-
-        lamps = StateOutputs(outputs, station.shadow, changed)
-        states = LineStates(lamps, clock)
-
-        def stop_line(reason: str) -> None:
-            lamps.stop_line()
-            states.fail("line stop", f"{reason}; look for it, then start edge-inspect anew")
-
-        line = self.opened(
-            lambda: assemble(station, outputs, state, kept.records, kept.first_part_id, states.fail, stop_line, clock, stack)
-        )
-        challenge = Challenge(station.challenge)
-        announcement = ChallengeAnnouncement(state)
-        guarded = GuardedLine(line.parts, states, lamps, challenge, clock)
-
-        longest_ms = max(station.camera.read_timeout_ms, station.timing.deadline_ms) + CYCLE_SPARE_MS
-        heartbeat = HeartbeatLine(outputs.take("heartbeat") if outputs is not None else None, HEARTBEAT_MS, longest_ms, clock)
-        stack.callback(heartbeat.close)
-
-        def late(reason: str) -> None:
-            states.fail("watchdog", reason)
-            guarded.fault_all(reason)
-
-        watchdog = Watchdog(longest_ms * 1_000_000, late, lambda: states.clear("watchdog"), manager, clock)
-
-        def beat() -> None:
-            heartbeat.beat()
-            watchdog.beat()
-
-        self.say(f"model {bundle.manifest.model_id} {precision} on {engine.runtime}, camera {camera.name}")
-        if engine.degraded:
-            states.weaken("precision", engine.degraded)
-            self.say(f"NOT AS ASKED: {engine.degraded}", "bold yellow")
-        self.say(f"calibration {slot.record.serial}: {slot.describe()}")
-        self.say(self._lines_in_words(outputs), "" if station.lines.backend == "gpiod" and not station.shadow else "bold yellow")
-        if refused:
-            self.say(refused, "bold red")
-            states.fail("starts", refused)
-
-        def report(verdict: Verdict, seen: Seen, inference: Inference | None) -> None:
-            kept.verdict(verdict, seen, inference, loop.slot, precision, final=line.trigger is None)
-            drift.add(verdict, loop.slot.record)
-            status.show(verdict, drift.short)
-
-        def tell(text: str, bad: bool) -> None:
-            self.say(f"edge-inspect: {text}" if bad else text, "yellow" if bad else "")
-            kept.audit("calibration", text=text, refused=bad)
-
-        def tell_drift(event: DriftEvent) -> None:
-            kept.drifted(event)
-            announcer.add(f"drift: {event.message}")
-
-        def frame_health(for_slot: CalibrationSlot) -> FrameHealth:
-            return FrameHealth(station.frame_health, for_slot.record.baseline, for_slot.pictures, camera.live)
-
-        def also() -> None:
-            if announcement.came():
-                challenge.announce(clock.monotonic_ns())
-                announcer.add("the next part is the challenge part")
-            if heartbeat.failure is not None:
-                states.weaken("heartbeat", str(heartbeat.failure))
-
-        drift = DriftWatch(station.drift, tell_drift)
-        slots = stack.enter_context(SlotWatcher(store, precision, engine.runtime, view.view, slot, tell, clock))
-        current = CurrentView(view)
-        feed = AheadFeed(line.feed(camera, current.preprocess), self.stop)
-        stack.callback(feed.close)
-        loop = InspectionLoop(
-            feed, engine, slot, current, guarded, clock, station.camera.max_age_ms, report, slots,
-            Supervisor(states, challenge, beat, clock), frame_health, station.shadow,
-        )  # fmt: skip
-        kept.audit(
-            "start",
-            model=bundle.manifest.model_id,
-            precision=precision,
-            runtime=engine.runtime,
-            station_sha256=kept.station_sha256(),
-        )
-        stack.enter_context(HealthWatch(states, guarded.fault_all, announcer.add, kept.weaknesses, also, clock))
-        stack.enter_context(watchdog)
-        # Once more, so that on the way out they come first: a camera, an engine or a stuck log may take seconds to close.
-        stack.callback(guarded.close)
-        stack.callback(states.stop)
-        states.opened()
-        manager.ready()
-        line.start()
-        gc.collect()
-        gc.freeze()  # what was made so far stays; a collection looks only at what parts leave behind
+        stack.callback(self._close_product)
+        first = opening.first(stack, self.opened)
+        self._open_camera(first, opening.state)
+        self._keep(first, opening.state)
+        self._open_line(opening.state)
+        bound = first.bound()
+        self._say_what_runs(first, bound, refused)
+        loop = self._assemble(first, bound, opening, choice)
+        self._begin()
         try:
             loop.run(self.stop, options.max_frames)
-            line.leave(self.stop)
+            self.line.leave(self.stop)
         finally:
-            manager.stopping()
-            kept.audit("stop", parts=loop.counts.total())
+            self.manager.stopping()
+            self.kept.audit("stop", parts=loop.counts.total())
         stack.close()  # lines safe, log written, before the last words
         _ended(budget)
-        return self._last_words(loop, line)
+        return self._last_words(loop, self.line)
+
+    def _open_camera(self, first: ReadyRecipe, state: Path) -> None:
+        self.cameras = ProductCamera(state, self.clock, lambda text: self.say(text, "yellow"))
+        self.stack.callback(self.cameras.close)
+        self.camera = self.cameras.open(first.station.camera, first.slot.record.camera_settings, self.opened)
+        self.stack.callback(self.camera.close)
+
+    def _keep(self, first: ReadyRecipe, state: Path) -> None:
+        stack, options = self.stack, self.options
+        self.status = stack.enter_context(StatusLine(self.console))
+        self.announcer = stack.enter_context(Announcer(lambda text: self.say(text, "yellow")))
+        self.kept = Keeping(self.acting, state, not options.dry_run, self.log, self.clock, self.announcer.add)
+        stack.callback(self.kept.close)
+        if self.kept.records is not None and self.kept.records.recovered:
+            many = self.kept.records.recovered
+            self.say(f"{many} parts were in flight when the last run ended: their action is unknown", "yellow")
+        if options.record is not None:
+            self.kept.recorder = RunRecorder(
+                options.record, first.store.bundle, first.precision, first.runtime, self.acting, self.camera.name, self.clock,
+                self.announcer.add,
+            )  # fmt: skip
+
+    def _open_line(self, state: Path) -> None:
+        station, kept, clock = self.acting, self.kept, self.clock
+        over = self.oversight = Oversight(station, self.outputs, kept, self.announcer.add, self.manager, clock)
+        first_part_id, fail = kept.first_part_id, over.states.fail
+        self.line = self.opened(
+            lambda: assemble(station, self.outputs, state, kept.records, first_part_id, fail, over.stop_line, clock, self.stack)
+        )
+        over.guard(self.line.parts, state, self.stack)
+
+    def _say_what_runs(self, first: ReadyRecipe, bound: BoundSlot, refused: str) -> None:
+        recipe, model = f"recipe {first.name}: " if first.name else "", first.store.bundle.manifest.model_id
+        self.say(f"{recipe}model {model} {first.precision} on {first.runtime}, camera {self.camera.name}")
+        if bound.degraded:
+            self.oversight.precision(bound.degraded)
+            self.say(f"NOT AS ASKED: {bound.degraded}", "bold yellow")
+        self.say(f"calibration {first.slot.record.serial}: {first.slot.describe()}")
+        drives = self.station.lines.backend == "gpiod" and not self.station.shadow
+        self.say(self._lines_in_words(self.outputs), "" if drives else "bold yellow")
+        if refused:
+            self.say(refused, "bold red")
+            self.oversight.states.fail("starts", refused)
+
+    def _assemble(
+        self, first: ReadyRecipe, bound: BoundSlot, opening: ProductOpening, choice: RecipeChoice | None
+    ) -> InspectionLoop:
+        over = self.oversight
+        making = ProductMaking(self.camera.live, self._teller("calibration"), self._tell_drift, self.clock)
+        current = self.current = CurrentProduct(making.make(first, bound))
+        self.stack.callback(current.stop_looking)
+        recipes = self._recipes(current, making, opening, choice) if choice is not None else None
+        feed = AheadFeed(self.line.feed(self.camera, current.preprocess), self.stop)
+        self.stack.callback(feed.close)
+        self.kept.audit("start", **described(first), station_sha256=self.kept.station_sha256())
+        return InspectionLoop(
+            feed, current, over.guarded, self.clock, self.acting.camera.max_age_ms, self._report,
+            Supervisor(over.states, over.challenge, over.beat, self.clock), recipes, self.station.shadow,
+        )  # fmt: skip
+
+    def _recipes(
+        self, current: CurrentProduct, making: ProductMaking, opening: ProductOpening, choice: RecipeChoice
+    ) -> RecipeSwitch:
+        over, tell = self.oversight, self._teller("recipe")
+        stager = RecipeStager(choice.files, choice.name, choice.number, opening.another, tell, self.clock)
+        self.stack.enter_context(stager)
+
+        def taking(ready: ReadyRecipe, product: Product) -> None:
+            over.challenge.demand()
+            over.states.test_due(f"recipe {ready.name}")
+            over.precision(product.bound.degraded)
+            self.cameras.suit(self.camera, ready.station.camera, product.slot.record.camera_settings)
+            wanted = ready.request
+            by = {"operator": wanted.operator, "why": wanted.reason} if wanted is not None else {}
+            self.kept.audit("product", **described(ready), **by)
+
+        return RecipeSwitch(stager, current, making.make, taking)
+
+    def _begin(self) -> None:
+        stack, over, guarded = self.stack, self.oversight, self.oversight.guarded
+        stack.enter_context(
+            HealthWatch(over.states, guarded.fault_all, self.announcer.add, self.kept.weaknesses, over.look, self.clock)
+        )
+        stack.enter_context(over.watchdog)
+        # Once more, so that on the way out they come first: a camera, an engine or a stuck log may take seconds to close.
+        stack.callback(guarded.close)
+        stack.callback(over.states.stop)
+        over.states.opened()
+        self.manager.ready()
+        self.line.start()
+        gc.collect()
+        gc.freeze()  # what was made so far stays; a collection looks only at what parts leave behind
+
+    def _report(self, verdict: Verdict, seen: Seen, inference: Inference | None) -> None:
+        assert self.current is not None
+        product = self.current.product
+        self.kept.verdict(verdict, seen, inference, product, final=self.line.trigger is None)
+        if product.drift is not None:
+            product.drift.add(verdict, product.slot.record)
+        self.status.show(verdict, product.drift.short if product.drift is not None else "")
+
+    def _teller(self, kind: str) -> Callable[[str, bool], None]:
+        def tell(text: str, bad: bool) -> None:
+            self.say(f"edge-inspect: {text}" if bad else text, "yellow" if bad else "")
+            self.kept.audit(kind, text=text, refused=bad)
+
+        return tell
+
+    def _tell_drift(self, event: DriftEvent) -> None:
+        self.kept.drifted(event)
+        self.announcer.add(f"drift: {event.message}")
+
+    def _close_product(self) -> None:
+        if self.current is not None:
+            self.current.close()
 
     def _lines_in_words(self, outputs: OutputLines | None) -> str:
         if outputs is None:
@@ -286,8 +279,7 @@ class Inspection:
             triggers = ", ".join(f"{count} {what}" for what, count in line.trigger.counts.items())
             how = "with" if line.reject.comes_first else "without"
             self.say(f"triggers: {triggers or 'none'}; {line.reject.schedule_error.describe()}, {how} real-time priority")
-        log = self.log
-        if log is not None and (log.failure is not None or log.dropped):
+        if (log := self.log) is not None and (log.failure is not None or log.dropped):
             self.say(f"edge-inspect: {log.dropped} verdicts were not written ({log.failure or 'the log was too slow'})", "red")
             return EXIT_FAILED
         return EXIT_OK

@@ -10,7 +10,6 @@ from typing import Any
 
 from edge import audit_log, part_archive, part_records
 from edge.audit_log import AuditLog, AuditTrail
-from edge.calibration_slot import CalibrationSlot
 from edge.clock import Clock
 from edge.drift_watch import DriftEvent
 from edge.engines.base import Inference
@@ -18,6 +17,7 @@ from edge.event_chain import canonical
 from edge.part_archive import PartArchive
 from edge.part_feed import Seen
 from edge.part_records import PartRecords
+from edge.product import Product
 from edge.run_recorder import RunRecorder
 from edge.station_config import StationConfig
 from edge.verdict import Verdict
@@ -40,7 +40,6 @@ class Keeping:
         tell: Callable[[str], None],
     ) -> None:
         self._station, self._log = station, log
-        self._region = station.region.region() if station.region is not None else None
         self.recorder: RunRecorder | None = None
         self.records: PartRecords | None = None
         self._archive: PartArchive | None = None
@@ -61,21 +60,19 @@ class Keeping:
         """Ids go on from the last part that was recorded."""
         return self.records.next_part_id if self.records is not None else 0
 
-    def verdict(
-        self, verdict: Verdict, seen: Seen, inference: Inference | None, slot: CalibrationSlot, precision: str, final: bool
-    ) -> None:
+    def verdict(self, verdict: Verdict, seen: Seen, inference: Inference | None, product: Product, final: bool) -> None:
         """A part was judged. final: nothing more is known of it later, since there are no triggers."""
         if self._log is not None:
             self._log.add(verdict)
         if self.records is not None:
-            self.records.decided(verdict, precision)
+            self.records.decided(verdict, product.precision)
             if final:
                 self.records.finished(verdict.part_id, verdict.outcome, verdict.reason, None)
         if self._archive is not None and seen.frame is not None:
             heat = inference.anomaly_map if inference is not None else None
-            self._archive.add(verdict, seen.frame.image, heat, self._region)
+            self._archive.add(verdict, seen.frame.image, heat, product.view.region)
         if self.recorder is not None:
-            self.recorder.add(verdict, seen.frame, slot)
+            self.recorder.add(verdict, seen.frame, product.slot)
 
     def drifted(self, event: DriftEvent) -> None:
         """The parts are no longer, or again, as at the calibration."""

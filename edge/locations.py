@@ -7,8 +7,9 @@ from pathlib import Path
 
 STATE_FOLDER = Path("/var/lib/edge-inspect")
 DEFAULT_BUNDLE = STATE_FOLDER / "bundle"
-DEFAULT_STATION = Path("/etc/edge-inspect/station.yaml")
-DEFAULT_RECIPES = Path("/etc/edge-inspect/recipes.yaml")
+SETTINGS_FOLDER = Path("/etc/edge-inspect")
+DEFAULT_STATION = SETTINGS_FOLDER / "station.yaml"
+DEFAULT_RECIPES = SETTINGS_FOLDER / "recipes.yaml"
 
 
 def bundle_path(given: Path | None) -> Path:
@@ -17,11 +18,15 @@ def bundle_path(given: Path | None) -> Path:
 
 
 def state_path(given: Path | None, bundle: Path) -> Path:
-    """``--state``, else EDGE_INSPECT_STATE, else /var/lib/edge-inspect for a bundle in there, else the bundle's own folder."""
+    """``--state``, else EDGE_INSPECT_STATE, else /var/lib/edge-inspect for a bundle of the device, else the bundle's own folder.
+
+    For several products the recipes file is in place of the bundle.
+    """
     chosen = given or _from_environment("EDGE_INSPECT_STATE")
     if chosen is not None:
         return chosen
-    return STATE_FOLDER if STATE_FOLDER in bundle.absolute().parents else bundle.absolute().parent
+    places = bundle.absolute().parents
+    return STATE_FOLDER if STATE_FOLDER in places or SETTINGS_FOLDER in places else places[0]
 
 
 def station_path(given: Path | None) -> Path | None:

@@ -40,11 +40,12 @@ _ACCEPTED = """
 # A part that is at fault stays so, and one that has left the arm keeps what was said of it; scores are taken all the same.
 _DECIDED = """
     INSERT INTO parts (part_id, trigger_ns, exposed_ns, decided_ns, wall_ns, feature_score, reconstruction_score, score, threshold,
-        calibration_serial, precision, outcome, reason, source) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        calibration_serial, precision, outcome, reason, source, recipe)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (part_id) DO UPDATE SET exposed_ns = excluded.exposed_ns, decided_ns = excluded.decided_ns,
         feature_score = excluded.feature_score, reconstruction_score = excluded.reconstruction_score, score = excluded.score,
         threshold = excluded.threshold, calibration_serial = excluded.calibration_serial, precision = excluded.precision,
-        source = excluded.source,
+        source = excluded.source, recipe = excluded.recipe,
         reason = CASE WHEN action IS NULL AND outcome IS NOT 'FAULT' THEN excluded.reason ELSE reason END,
         outcome = CASE WHEN action IS NULL AND outcome IS NOT 'FAULT' THEN excluded.outcome ELSE outcome END"""
 _FINISHED = """
@@ -108,8 +109,8 @@ class PartRecords:
         scores = verdict.scores
         figures = (None, None, None) if scores is None else (scores.feature_score, scores.reconstruction_score, scores.score)
         times = (verdict.trigger_ns, verdict.exposed_ns, verdict.decided_ns, verdict.wall_ns)
-        judged = (verdict.threshold, verdict.calibration_serial, precision, verdict.outcome.value, verdict.reason, verdict.source)
-        row = (verdict.part_id, *times, *figures, *judged)
+        judged = (verdict.threshold, verdict.calibration_serial, precision, verdict.outcome.value, verdict.reason)
+        row = (verdict.part_id, *times, *figures, *judged, verdict.source, verdict.recipe)
         self._writer.add((_DECIDED, tuple(finite_or_none(row))))
 
     def finished(

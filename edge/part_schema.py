@@ -25,9 +25,12 @@ MIGRATIONS = (
     CREATE TABLE numbering (first_part_id INTEGER NOT NULL);
     INSERT INTO numbering VALUES (0);
     """,
+    "ALTER TABLE parts ADD COLUMN recipe TEXT NOT NULL DEFAULT ''",
 )
 """Each brings the file from its place in here to the next version."""
 VERSION = len(MIGRATIONS)
+SINCE = {"recipe": 2}
+"""Columns that older files lack, and the version that brought them; a reader takes them as empty."""
 
 
 def require_version(connection: sqlite3.Connection, path: Path) -> int:

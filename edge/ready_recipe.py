@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge.bound_slot import BoundSlot
@@ -11,6 +11,7 @@ from edge.bundle import Bundle, open_bundle
 from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.engines.base import Engine
 from edge.locations import state_path
+from edge.recipe_request import RecipeRequest
 from edge.recipes import Recipe
 from edge.station_config import StationConfig
 from edge.station_view import StationView, station_view
@@ -36,8 +37,8 @@ class ReadyRecipe:
     runtime: str
     open_engine: Callable[[], tuple[Engine, CalibrationSlot]]
     engine: Engine | None = None
-    number: int = field(default=0)
-    """Of the request that wanted it."""
+    request: RecipeRequest | None = None
+    """What wanted it."""
 
     def bound(self) -> BoundSlot:
         """Its engine with its slot, tested. For the thread that uses it, once. Raises InputError or EngineError."""

@@ -20,7 +20,8 @@ CLOSE_S = 5.0
 class RecipeStager:
     """Looks at the wish twice a second from a thread of its own, while entered.
 
-    running: name of the recipe the inspection starts with. prepare: opens and proves a recipe by name; may take minutes. tell:
+    running: name of the recipe the inspection starts with; number: of the request known when that was chosen, so that one made
+    since is not missed. prepare: opens and proves a recipe by name; may take minutes. tell:
     gets one line for people, and whether it is bad news, from that thread alone. What cannot be opened is told once, and the old
     one stays.
     """
@@ -29,14 +30,14 @@ class RecipeStager:
         self,
         files: RecipeFiles,
         running: str,
+        number: int,
         prepare: Callable[[str], ReadyRecipe],
         tell: Callable[[str, bool], None],
         clock: Clock,
     ) -> None:
         self._files, self._running, self._prepare, self._tell, self._clock = files, running, prepare, tell, clock
-        request = files.request()
-        self._seen = files.state()
-        self._number = request.number if request is not None else 0
+        self._seen: tuple[int, int] | None = None
+        self._number = number
         self._lock = threading.Lock()
         self._staged: ReadyRecipe | None = None
         self._news: queue.SimpleQueue[tuple[ReadyRecipe, str]] = queue.SimpleQueue()
@@ -80,7 +81,7 @@ class RecipeStager:
         except Exception as error:  # whatever is wrong with it, the running one goes on
             self._refused(request.number, request.name, str(error) or type(error).__name__)
             return
-        ready.number = request.number
+        ready.request = request
         self._stage(ready)
 
     def close(self) -> None:
@@ -92,12 +93,19 @@ class RecipeStager:
         self._stage(None)
 
     def __enter__(self) -> RecipeStager:
-        self._answer(self._number, "")
+        self._answer(self._number, self._passed_over())
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _passed_over(self) -> str:
+        """Why the last wish is not what runs; empty where it is, or there is none. A restart must not take up what was refused."""
+        request = self._files.request()
+        if request is None or request.number != self._number or request.name == self._running:
+            return ""
+        return f"edge-inspect was started with {self._running}"
 
     def _watch(self) -> None:
         while not self._stopping:
@@ -117,10 +125,10 @@ class RecipeStager:
         while not self._news.empty():
             ready, refusal = self._news.get()
             if refusal:
-                self._refused(ready.number, ready.name, refusal)
+                self._refused(_number(ready), ready.name, refusal)
             else:
                 self._running = ready.name
-                self._answer(ready.number, "")
+                self._answer(_number(ready), "")
                 self._say(f"recipe {ready.name} taken: calibration {ready.slot.record.serial}, {ready.slot.describe()}", False)
 
     def _refused(self, number: int, name: str, reason: str) -> None:
@@ -136,3 +144,7 @@ class RecipeStager:
     def _say(self, text: str, bad: bool) -> None:
         with suppress(OSError, ValueError):  # a terminal that is gone does not end the watching
             self._tell(text, bad)
+
+
+def _number(ready: ReadyRecipe) -> int:
+    return ready.request.number if ready.request is not None else 0

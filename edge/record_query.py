@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import RecordsError
-from edge.part_schema import require_version
+from edge.part_schema import SINCE, require_version
 from edge.part_tracker import Action
 from edge.verdict import Outcome
 
 COLUMNS = (
     "part_id", "trigger_ns", "exposed_ns", "decided_ns", "wall_ns", "counts", "feature_score", "reconstruction_score", "score",
     "threshold", "calibration_serial", "precision", "outcome", "reason", "action", "late_ns", "confirm", "source", "image",
+    "recipe",
 )  # fmt: skip
 IN_FLIGHT = "in flight"
 FIGURE = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
@@ -104,9 +105,11 @@ class RecordQuery:
         if action is not None:
             where += " AND action = ?"
             arguments.append(action.value)
-        newest = f"SELECT {', '.join(COLUMNS)} FROM parts WHERE {where} ORDER BY part_id DESC LIMIT ?"
         arguments.append(-1 if last is None else last)
         with self._connected() as connection:
+            version = require_version(connection, self._path)
+            columns = ", ".join(name if SINCE.get(name, 0) <= version else f"'' AS {name}" for name in COLUMNS)
+            newest = f"SELECT {columns} FROM parts WHERE {where} ORDER BY part_id DESC LIMIT ?"
             for row in connection.execute(f"SELECT * FROM ({newest}) ORDER BY part_id", arguments):
                 yield dict(zip(COLUMNS, row, strict=True))
 

@@ -49,10 +49,13 @@ class ReplayedSlots:
         self._serial = part.calibration_serial
         return self._slots[self._serial]
 
-    def answer(self, slot: CalibrationSlot, refused: str = "") -> None:
+    def answer(self, slot: CalibrationSlot, refusal: str = "") -> None:
         """What became of it; a refusal shows in the verdicts that follow."""
-        if refused:
-            self.refused.append(f"calibration {slot.record.serial}: {refused}")
+        if refusal:
+            self.refused.append(f"calibration {slot.record.serial}: {refusal}")
+
+    def close(self, wait_s: float = 0) -> None:
+        """Nothing looks."""
 
 
 class ReplayedLine:

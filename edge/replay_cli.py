@@ -7,6 +7,7 @@ import threading
 
 from rich.console import Console
 
+from edge.bound_slot import BoundSlot
 from edge.bundle import open_bundle
 from edge.cameras.lasting_camera import LastingCamera
 from edge.cameras.recorded import RecordedCamera
@@ -18,9 +19,10 @@ from edge.errors import EXIT_FAILED, EXIT_OK
 from edge.inspection_loop import InspectionLoop
 from edge.locations import bundle_path
 from edge.part_feed import FreeFeed, Seen
+from edge.product import CurrentProduct, Product
 from edge.recorded_run import read_run
 from edge.replay import ReplayedLine, ReplayedSlots, differences
-from edge.station_view import CurrentView, station_view
+from edge.station_view import station_view
 from edge.verdict import Verdict
 
 SHOWN = 20
@@ -39,7 +41,7 @@ def replay(options: argparse.Namespace, console: Console, stop: threading.Event)
     bundle = open_bundle(bundle_path(options.bundle))
     run.require(bundle)
     slots, verdicts = ReplayedSlots(run, bundle), list[Verdict]()
-    current = CurrentView(station_view(run.station(), bundle.manifest.graph))
+    view = station_view(run.station(), bundle.manifest.graph)
     camera = RecordedCamera(run, clock)
     say(run.describe())
 
@@ -52,8 +54,9 @@ def replay(options: argparse.Namespace, console: Console, stop: threading.Event)
                 f"recorded on {run.header.runtime}, replayed on {engine.runtime}: figures may differ in their last digits", "yellow"
             )
         engine.bind(slots.first.tensors)
+        current = CurrentProduct(Product(BoundSlot(engine, slots.first), view, run.header.precision, slots))
         feed = FreeFeed(LastingCamera(camera, lambda: camera, clock), current.preprocess, clock, 1)
-        loop = InspectionLoop(feed, engine, slots.first, current, ReplayedLine(run), clock, 2**40, report, slots)
+        loop = InspectionLoop(feed, current, ReplayedLine(run), clock, 2**40, report)
         loop.run(stop, len(run.parts))
     found = differences(run, verdicts)
     for one in found[:SHOWN]:

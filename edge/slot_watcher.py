@@ -70,15 +70,19 @@ class SlotWatcher:
         with self._lock:
             self._staged = slot
 
-    def close(self) -> None:
-        """Stop looking; a disk that hangs is not waited for longer than two seconds."""
+    def close(self, wait_s: float = CLOSE_S) -> None:
+        """Stop looking; a disk that hangs is not waited for longer than ``wait_s``. May be called twice."""
         self._stopping = True
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join(CLOSE_S)
+            self._thread.join(wait_s)
+
+    def start(self) -> None:
+        """Begin to look; once."""
+        self._thread.start()
 
     def __enter__(self) -> SlotWatcher:
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

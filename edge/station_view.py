@@ -56,21 +56,6 @@ class StationView:
         return preprocess(image, self.shape.height, self.shape.width, self.region)
 
 
-class CurrentView:
-    """The view as the slot that decides expects it. One thread changes it, between two parts; another prepares pictures with it."""
-
-    def __init__(self, view: StationView) -> None:
-        self._any = self._view = view
-
-    def expect(self, frame_size: tuple[int, int] | None) -> None:
-        """From now on pictures have ``frame_size``."""
-        self._view = self._any.expecting(frame_size)
-
-    def preprocess(self, image: Image) -> Image:
-        """As StationView.preprocess."""
-        return self._view.preprocess(image)
-
-
 def view_of(station: StationConfig) -> View:
     """What ``station`` looks at, without a graph; raises ImageError on a mask that cannot be read."""
     mask = read_image(station.ignore_mask) if station.ignore_mask is not None else None

@@ -44,6 +44,7 @@ class Verdict:
     Times are monotonic nanoseconds, except ``wall_ns``. ``margin`` = score − threshold: negative for a pass.
     ``reason`` is empty for a PASS, and says in one line why a part is rejected or at fault. ``degraded`` says what the engine
     stands in for and why, empty where it is the one that was asked for. ``shadow``: recorded only, no line acts on it.
+    ``recipe``: of the product it was judged as, empty where the station has one only.
     """
 
     part_id: int
@@ -60,6 +61,7 @@ class Verdict:
     stage_ms: dict[str, float] = field(default_factory=dict)
     degraded: str = ""
     shadow: bool = False
+    recipe: str = ""
 
     @property
     def margin(self) -> float | None:

@@ -17,14 +17,20 @@ class LastingCamera:
 
     def __init__(self, camera: Camera, reopen: Callable[[], Camera], clock: Clock) -> None:
         self._camera: Camera | None = camera
-        self._reopen, self._clock = reopen, clock
+        self._reopen, self._wanted, self._clock = reopen, reopen, clock
         self.name, self.live = camera.name, camera.live
         self._backoff, self._next_ns, self._last_error = CameraBackoff(), 0, ""
 
     @property
     def retry_in_ns(self) -> int:
         """How long until it is worth to read again; 0 where it is open or may be tried at once."""
-        return 0 if self._camera is not None else max(0, self._next_ns - self._clock.monotonic_ns())
+        if self._camera is not None or self._wanted is not self._reopen:
+            return 0
+        return max(0, self._next_ns - self._clock.monotonic_ns())
+
+    def change(self, reopen: Callable[[], Camera]) -> None:
+        """From the next read on, what ``reopen`` gives of the same device; any thread. The reading one closes and opens."""
+        self._wanted = reopen
 
     def read(self, timeout_ms: int) -> Frame:
         """As Camera.read; where the camera is lost, it is opened again first when that is due, and else CameraLostError raised."""
@@ -52,6 +58,13 @@ class LastingCamera:
 
     def reopen(self) -> Camera:
         """The open camera; raises CameraLostError where it is lost and cannot be opened again, or not yet."""
+        wanted = self._wanted
+        if wanted is not self._reopen:
+            camera, self._camera, self._reopen = self._camera, None, wanted
+            self._backoff, self._next_ns = CameraBackoff(), 0
+            if camera is not None:
+                with suppress(Exception):  # what does not close shows when it is opened
+                    camera.close()
         if self._camera is not None:
             return self._camera
         if self.retry_in_ns > 0:

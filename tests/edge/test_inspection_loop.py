@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.bound_slot import BoundSlot
 from edge.bundle import open_bundle
 from edge.calibration_slot import SlotStore
 from edge.cameras.base import Camera
@@ -21,11 +22,12 @@ from edge.gpio.recording import RecordingLine
 from edge.inspection_loop import InspectionLoop
 from edge.part_feed import FreeFeed, Seen
 from edge.part_line import FreeLine
+from edge.product import CurrentProduct, Product
 from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
 from edge.slot_watcher import SlotWatcher
 from edge.station_config import StationConfig
-from edge.station_view import CurrentView, station_view
+from edge.station_view import station_view
 from edge.verdict import Outcome, Verdict
 from tests.tiny_bundle import SHAPE, part_image
 
@@ -85,9 +87,9 @@ class Bench:
         report: Callable[[Verdict, Seen, Inference | None], None],
         slots: SlotWatcher | None = None,
     ) -> tuple[InspectionLoop, FreeFeed]:
-        view = CurrentView(self.view)
-        feed = FreeFeed(LastingCamera(camera, reopen, self.clock), view.preprocess, self.clock, read_timeout_ms=2000)
-        return InspectionLoop(feed, self.engine, self.slot, view, self.reject, self.clock, 1000, report, slots), feed
+        current = CurrentProduct(Product(BoundSlot(self.engine, self.slot), self.view, "fp32", slots))
+        feed = FreeFeed(LastingCamera(camera, reopen, self.clock), current.preprocess, self.clock, read_timeout_ms=2000)
+        return InspectionLoop(feed, current, self.reject, self.clock, 1000, report), feed
 
     def run(
         self,

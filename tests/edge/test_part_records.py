@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -21,8 +22,9 @@ from hypothesis import strategies as st
 from edge.clock import ManualClock, SystemClock
 from edge.errors import OutputError, RecordsError
 from edge.part_records import ENDED, FILE, PartRecords
-from edge.part_schema import VERSION
+from edge.part_schema import APPLICATION_ID, MIGRATIONS, VERSION
 from edge.part_tracker import Action, Part
+from edge.record_query import RecordQuery
 from edge.records_config import RecordsConfig
 from edge.verdict import Outcome, Scores, Verdict
 
@@ -60,7 +62,7 @@ def test_a_part_from_trigger_to_arm_is_one_row(opened: Open, tmp_path: Path) -> 
     records = opened()
     assert (records.next_part_id, records.recovered) == (0, 0)
     records.accepted(part(0))
-    records.decided(verdict(0, Outcome.REJECT, 2.5, "score 2.5"), "fp16")
+    records.decided(dataclasses.replace(verdict(0, Outcome.REJECT, 2.5, "score 2.5"), recipe="lid"), "fp16")
     records.finished(0, Outcome.REJECT, "score 2.5", Action.REJECTED, 0)
     records.confirmed(0, "confirmed")
     records.archived(0, "2026-11-24/ng/0.png")
@@ -71,7 +73,7 @@ def test_a_part_from_trigger_to_arm_is_one_row(opened: Open, tmp_path: Path) -> 
         "part_id": 0, "trigger_ns": 1000, "exposed_ns": 1500, "decided_ns": 1700, "wall_ns": ManualClock().wall_ns(), "counts": 0,
         "feature_score": 0.25, "reconstruction_score": 0.125, "score": 2.5, "threshold": 2.0, "calibration_serial": 3,
         "precision": "fp16", "outcome": "REJECT", "reason": "score 2.5", "action": "rejected", "late_ns": 0, "confirm": "confirmed",
-        "source": "camera#1", "image": "2026-11-24/ng/0.png",
+        "source": "camera#1", "image": "2026-11-24/ng/0.png", "recipe": "lid",
     }  # fmt: skip
     assert opened().next_part_id == 1
 
@@ -204,6 +206,22 @@ def test_one_process_at_a_time(opened: Open) -> None:
         opened()
     records.close()
     opened().close()
+
+
+def test_records_of_an_older_version_are_read_as_they_are_and_brought_up_when_written(opened: Open, tmp_path: Path) -> None:
+    (tmp_path / "records").mkdir()
+    with closing(sqlite3.connect(tmp_path / "records" / FILE)) as connection:
+        connection.executescript(
+            f"{MIGRATIONS[0]}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;"
+            "INSERT INTO parts (part_id, wall_ns, outcome, action) VALUES (7, 5, 'PASS', 'passed')"
+        )
+    query = RecordQuery(tmp_path / "records" / FILE)
+    before = list(query.parts(0, 10))
+    assert [(row["part_id"], row["recipe"]) for row in before] == [(7, "")]
+    opened().close()
+    assert list(query.parts(0, 10)) == before
+    with closing(sqlite3.connect(tmp_path / "records" / FILE)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
 def test_a_newer_version_and_another_programs_database_are_refused(opened: Open, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ class Stage:
         self.files = RecipeFiles(recipes_file.parent / "state", self.clock)
         self.told: list[str] = []
         self.opened: list[ReadyRecipe] = []
-        self.stager = RecipeStager(self.files, "cap", self.prepare, lambda text, _: self.told.append(text), self.clock)
+        self.stager = RecipeStager(self.files, "cap", 0, self.prepare, lambda text, _: self.told.append(text), self.clock)
 
     def prepare(self, name: str) -> ReadyRecipe:
         self.opened.append(prepare(name, self.recipes.named(name), StationConfig(), None, open_engine))
@@ -119,7 +119,7 @@ def test_a_wanted_recipe_is_ready_to_score_and_is_told_when_it_was_taken(stage: 
     assert stage.stager.take() is None
     bound = ready.bound()
     assert bound.infer(ready.view.preprocess(part_image(3))).scores.score < ready.slot.record.threshold
-    bound._engine.close()
+    bound.close()
     stage.stager.answer(ready)
     stage.stager.poll()
     assert stage.told[0] == "recipe lid is being opened, wanted by Ann"
@@ -184,7 +184,7 @@ def test_an_engine_that_stays_in_its_thread_is_opened_again_where_it_is_used(
     assert ready.engine is None
     bound = ready.bound()
     assert bound.infer(ready.view.preprocess(part_image(3))).scores.finite()
-    bound._engine.close()
+    bound.close()
 
 
 def test_the_thread_opens_what_is_wanted_and_gives_back_what_nobody_took(recipes_file: Path) -> None:
@@ -199,7 +199,7 @@ def test_the_thread_opens_what_is_wanted_and_gives_back_what_nobody_took(recipes
         finally:
             staged.set()
 
-    with RecipeStager(stage.files, "cap", prepared, told, SystemClock()):
+    with RecipeStager(stage.files, "cap", 0, prepared, told, SystemClock()):
         stage.files.ask("lid", "Ann", "")
         assert staged.wait(30)
     assert stage.opened[0].engine is None
@@ -231,7 +231,9 @@ def test_switch_waits_for_the_answer(recipes_file: Path, capsys: pytest.CaptureF
     places = ("--recipes", recipes_file, "--state", files.folder)
     assert run("switch", "lid", *places, "--wait", "1") == 1
     assert "no answer within 1 s" in capsys.readouterr().err
-    with RecipeStager(files, "cap", stage.prepare, lambda *_: None, SystemClock()) as stager:
+    request = files.request()
+    number = request.number if request is not None else 0
+    with RecipeStager(files, "cap", number, stage.prepare, lambda *_: None, SystemClock()) as stager:
         taken = threading.Event()
 
         def loop() -> None:

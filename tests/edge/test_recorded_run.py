@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from edge import run_recorder
+from edge.bound_slot import BoundSlot
 from edge.bundle import open_bundle
 from edge.calibration_slot import SlotStore
 from edge.cameras.base import Camera
@@ -27,13 +28,14 @@ from edge.frame import Frame
 from edge.inspection_loop import InspectionLoop
 from edge.part_feed import FreeFeed
 from edge.part_line import FreeLine
+from edge.product import CurrentProduct, Product
 from edge.recorded_run import FILE, FRAMES, RecordedRun, read_run
 from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
 from edge.replay import ReplayedLine, ReplayedSlots, differences, from_outside
 from edge.run_recorder import RunRecorder
 from edge.station_config import CameraConfig, StationConfig
-from edge.station_view import CurrentView, station_view
+from edge.station_view import station_view
 from edge.verdict import Outcome, Verdict
 from tests.tiny_bundle import SHAPE, part_image, write_tiny_bundle
 
@@ -91,12 +93,13 @@ class Place:
 
     def inspect(self, camera: Camera, slots: object, first: object, report: Callable[[Verdict, InspectionLoop], None]) -> None:
         self.engine.bind(first.tensors)  # type: ignore[attr-defined]
-        gate, view = RejectGate(200, 1000), CurrentView(self.view)
+        gate = RejectGate(200, 1000)
+        bound = BoundSlot(self.engine, first)  # type: ignore[arg-type]
+        current = CurrentProduct(Product(bound, self.view, "fp32", slots))  # type: ignore[arg-type]
         line = FreeLine(gate, RejectLine(None, gate, self.clock))
-        feed = FreeFeed(LastingCamera(camera, lambda: camera, self.clock), view.preprocess, self.clock, 2000)
+        feed = FreeFeed(LastingCamera(camera, lambda: camera, self.clock), current.preprocess, self.clock, 2000)
         loop = InspectionLoop(
-            feed, self.engine, first, view, line, self.clock, 1000,  # type: ignore[arg-type]
-            lambda verdict, _seen, _inference: report(verdict, loop), slots,  # type: ignore[arg-type]
+            feed, current, line, self.clock, 1000, lambda verdict, _seen, _inference: report(verdict, loop),
         )  # fmt: skip
         loop.run(threading.Event())
         line.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from edge.bound_slot import BoundSlot
 from edge.calibration_slot import CalibrationSlot
 from edge.cameras.base import Camera
 from edge.cameras.image_folder import ImageFolderCamera
@@ -22,9 +23,10 @@ from edge.gpio.recording import RecordingLine
 from edge.inspection_loop import InspectionLoop
 from edge.part_feed import FreeFeed, Seen
 from edge.part_line import FreeLine
+from edge.product import CurrentProduct, Product
 from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
-from edge.station_view import CurrentView, StationView
+from edge.station_view import StationView
 from edge.verdict import Verdict
 from edge.verdict_log import VerdictLog
 from tools.benchmark.peak_memory import peak_memory_mb
@@ -76,7 +78,7 @@ def measure_latency(engine: Engine, view: StationView, slot: CalibrationSlot, im
     log = VerdictLog(io.StringIO())
     gate = RejectGate(200, 1000)
     line = FreeLine(gate, RejectLine(RecordingLine("reject line (recording)", True, clock), gate, clock))
-    current = CurrentView(view)
+    current = CurrentProduct(Product(BoundSlot(engine, slot), view, slot.record.precision))
 
     def report(verdict: Verdict, _seen: Seen, _inference: Inference | None) -> None:
         log.add(verdict)
@@ -89,7 +91,7 @@ def measure_latency(engine: Engine, view: StationView, slot: CalibrationSlot, im
         while len(verdicts) < frames + WARM_UP:
             left = frames + WARM_UP - len(verdicts)
             feed = FreeFeed(LastingCamera(camera(), camera, clock), current.preprocess, clock, 2000)
-            InspectionLoop(feed, engine, slot, current, line, clock, 1000, report).run(threading.Event(), left)
+            InspectionLoop(feed, current, line, clock, 1000, report).run(threading.Event(), left)
     finally:
         line.close()
         log.close()
