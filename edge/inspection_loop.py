@@ -151,7 +151,7 @@ class InspectionLoop:
         assert seen.image is not None
         if self._health is not None:
             moved = self._health.moved(seen.image)  # always looked at: it remembers the last frames
-            unfit = self._health.frozen(seen.frame.image) or self._health.unfit(inference.scores) or moved
+            unfit = self._health.frozen(seen.frame.image, seen.frame.driver_ns) or self._health.unfit(inference.scores) or moved
             if unfit:
                 return Outcome.FAULT, unfit
         age_ms = (self._clock.monotonic_ns() - seen.frame.exposed_ns) / 1e6
