@@ -17,13 +17,15 @@ class Frame:
     """One frame.
 
     image: uint8 H×W×3, BGR. index: counts from 0 for each opened camera. exposed_ns: monotonic time at which
-    the frame was taken (for a file: read). source: what a person would look for, such as a file name.
+    the frame was taken (for a file: read; for a camera whose driver gives no time: arrived). source: what a person would look for,
+    such as a file name. driver_ns: the driver's own time stamp, None where it gives none.
     """
 
     image: Image
     index: int
     exposed_ns: int
     source: str
+    driver_ns: int | None = None
 
 
 def require_bgr(image: object, source: str) -> Image:

@@ -136,7 +136,7 @@ class InspectionLoop:
         health = product.health
         if health is not None:
             moved = health.moved(seen.image)  # always looked at: it remembers the last frames
-            unfit = health.frozen(seen.frame.image) or health.unfit(inference.scores) or moved
+            unfit = health.frozen(seen.frame.image, seen.frame.driver_ns) or health.unfit(inference.scores) or moved
             if unfit:
                 return Outcome.FAULT, unfit
         age_ms = (self._clock.monotonic_ns() - seen.frame.exposed_ns) / 1e6

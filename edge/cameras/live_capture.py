@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -10,8 +11,11 @@ from typing import Protocol
 
 from edge.cameras.base import Camera
 from edge.cameras.camera_settings import CameraSettings
+from edge.cameras.driver_stamps import DriverStamps
 from edge.clock import Clock
 from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError
+
+logger = logging.getLogger(__name__)
 
 
 class Capture(Protocol):
@@ -29,21 +33,31 @@ class Capture(Protocol):
 class LiveCamera(Camera):
     """Keeps only the newest frame. V4L2 queues four; who reads slowly without this sees parts that have long passed.
 
-    lock: holds the exposure of ``capture`` and tells its settings; called by the thread that reads, as drivers want it.
+    lock: holds the exposure of ``capture`` and tells its settings. stamp_ms: the driver's time stamp of the frame last read, None
+    where ``capture`` has none; one that cannot be believed is said once, and then the time of arrival counts. Both are called by the
+    thread that reads, as drivers want it.
     """
 
     live = True
     JOIN_SECONDS = 3.0
     LOCK_SECONDS = 10.0
 
-    def __init__(self, name: str, capture: Capture, clock: Clock, lock: Callable[[], CameraSettings | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        name: str,
+        capture: Capture,
+        clock: Clock,
+        lock: Callable[[], CameraSettings | None] = lambda: None,
+        stamp_ms: Callable[[], float] | None = None,
+    ) -> None:
         super().__init__(name)
-        self._lock = lock
+        self._lock, self._stamp_ms = lock, stamp_ms
+        self._stamps, self._told = DriverStamps(), False
         self._asked: Future[CameraSettings | None] | None = None
         self._clock = clock
         self._capture = capture
         self._changed = threading.Condition()
-        self._newest: tuple[object, int] | None = None
+        self._newest: tuple[object, int, int | None] | None = None
         self._lost: str | None = None
         self._stopping = False
         self._given = 0
@@ -58,8 +72,9 @@ class LiveCamera(Camera):
                 ok, image = self._capture.read()
                 if not ok:
                     break
+                exposed_ns, driver_ns = self._stamped(self._clock.monotonic_ns())
                 with self._changed:
-                    self._newest = (image, self._clock.monotonic_ns())
+                    self._newest = (image, exposed_ns, driver_ns)
                     self._changed.notify_all()
         except Exception as error:  # whatever a driver throws ends this camera, not the process
             reason = f"reading failed: {error}"
@@ -72,6 +87,20 @@ class LiveCamera(Camera):
                     self._asked.set_exception(CameraLostError(f"{self.name}: {reason}; check its cable and power"))
                     self._asked = None
                 self._changed.notify_all()
+
+    def _stamped(self, arrived_ns: int) -> tuple[int, int | None]:
+        if self._stamp_ms is None:
+            return arrived_ns, None
+        stamp_ms = self._stamp_ms()
+        taken = self._stamps.take(stamp_ms, arrived_ns)
+        if not self._stamps.trusted and not self._told:
+            self._told = True
+            logger.warning(
+                "%s: the driver's time stamp (%.3f s) is not of the monotonic clock (%.3f s): a frame's time is that of its arrival, "
+                "and may lie long after its exposure; set timing: exposure_lead_ms for a trigger",
+                self.name, stamp_ms / 1e3, arrived_ns / 1e9,
+            )  # fmt: skip
+        return taken
 
     def _lock_where_asked(self) -> None:
         with self._changed:
@@ -110,7 +139,7 @@ class LiveCamera(Camera):
                 raise CameraLostError(f"{self.name}: {self._lost}; check its cable and power")
             if self._newest is None:
                 raise CameraTimeoutError(f"{self.name}: no frame within {timeout_ms} ms; check trigger, exposure and cable")
-            (image, exposed_ns), self._newest = self._newest, None
+            (image, exposed_ns, self._driver_ns), self._newest = self._newest, None
         source = f"{self.name}#{self._given}"
         self._given += 1
         return image, exposed_ns, source

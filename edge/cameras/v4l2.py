@@ -64,7 +64,9 @@ def open_v4l2(device: Path, config: CameraConfig, clock: Clock) -> LiveCamera:
     except CameraOpenError:
         capture.release()
         raise
-    return LiveCamera(str(device), capture, clock, lambda: lock_v4l2(capture, str(device)))
+    return LiveCamera(
+        str(device), capture, clock, lambda: lock_v4l2(capture, str(device)), lambda: capture.get(cv2.CAP_PROP_POS_MSEC)
+    )
 
 
 def _apply(capture: cv2.VideoCapture, config: CameraConfig, device: str) -> None:

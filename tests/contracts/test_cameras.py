@@ -251,6 +251,42 @@ def test_a_camera_lost_or_stalled_while_it_is_locked(monkeypatch: pytest.MonkeyP
         camera.lock_exposure()
 
 
+def stamped(stamps_ms: list[float]) -> tuple[ScriptedCapture, LiveCamera]:
+    """One that reads a 4×4 picture for each of ``stamps_ms``, milliseconds relative to now."""
+    capture, now_ms = ScriptedCapture(), CLOCK.monotonic_ns() / 1e6
+    camera = LiveCamera("stamped", capture, CLOCK, stamp_ms=lambda: now_ms + stamps_ms.pop(0))
+    return capture, camera
+
+
+def test_a_frame_has_the_drivers_time_also_through_a_shared_camera(tmp_path: Path) -> None:
+    capture, camera = stamped([-40.0, -5.0])
+    server = FrameServer(tmp_path / "frames.sock", CLOCK)
+    shared = SharedCamera(camera, server, None)
+    frames = []
+    for value in (1, 2):
+        capture.give((True, np.full((4, 4, 3), value, np.uint8)))
+        frames.append(shared.read(5000))
+    assert [frame.driver_ns for frame in frames] == [frame.exposed_ns for frame in frames]
+    assert frames[1].exposed_ns - frames[0].exposed_ns == pytest.approx(35e6, abs=1e3)
+    assert frames[0].exposed_ns < CLOCK.monotonic_ns() - 35_000_000
+    capture.give((False, None))
+    shared.close()
+    server.close()
+
+
+def test_stamps_of_another_clock_are_said_once_and_not_used(caplog: pytest.LogCaptureFixture) -> None:
+    capture, camera = stamped([-3_600_000.0, -3_600_000.0])
+    before = CLOCK.monotonic_ns()
+    for value in (1, 2):
+        capture.give((True, np.full((4, 4, 3), value, np.uint8)))
+        frame = camera.read(5000)
+        assert frame.driver_ns is None
+        assert before <= frame.exposed_ns <= CLOCK.monotonic_ns()
+    assert [record.getMessage()[:34] for record in caplog.records] == ["stamped: the driver's time stamp ("]
+    capture.give((False, None))
+    camera.close()
+
+
 class V4l2Controls:
     """Stands for the controls of a camera; what cv2 answers for an absent one is −1, as the kernel's vivid has shown."""
 

@@ -65,3 +65,13 @@ def test_edge_capture_on_a_v4l2_camera_and_through_an_inspection_that_holds_it(c
     assert f"exposure held: gain {result['held']['gain']:g}" in result["shared"][1]
     assert result["shared_size"] == [360, 640, 3]
     assert result["inspection"][0] == 0, result
+
+
+def test_a_v4l2_driver_says_when_each_frame_was_taken(tmp_path: Path) -> None:
+    code, output = run_in_machine([sys.executable, "-m", "tests.hil.stamps_in_machine"], tmp_path / "results")
+    assert code == 0, output
+    result = json.loads(output.splitlines()[-1])
+    stamps = result["stamps"]
+    assert all(later - earlier > 1_000_000 for earlier, later in zip(stamps, stamps[1:], strict=False)), output
+    assert all(0 < read - stamp < 2_000_000_000 for stamp, read in zip(stamps, result["read"], strict=True)), output
+    assert result["exposed"] == stamps
