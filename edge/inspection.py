@@ -220,7 +220,7 @@ class Inspection:
             self.cameras.suit(self.camera, ready.station.camera, product.slot.record.camera_settings)
             wanted = ready.request
             by = {"operator": wanted.operator, "why": wanted.reason} if wanted is not None else {}
-            self.kept.audit("product", **described(ready), **by)
+            self.kept.audit("product", **described(ready), calibration=product.slot.record.serial, **by)
 
         return RecipeSwitch(stager, current, making.make, taking)
 

@@ -75,7 +75,7 @@ def test_another_program_changes_the_product_and_a_restart_begins_with_it(recipe
     assert all("came before the product was changed to lid" in str(records[index]["reason"]) for index in faults)
 
     (change,) = [one.details for one in AuditTrail(recipes.parent / audit_log.FOLDER).events() if one.kind == "product"]
-    assert (change["recipe"], change["operator"], change["why"]) == ("lid", "Ann", "next order")
+    assert (change["recipe"], change["operator"], change["why"], change["calibration"]) == ("lid", "Ann", "next order", 1)
     rows = RecordQuery(recipes.parent / part_records.FOLDER / part_records.FILE).parts(0, 2**62)
     assert [row["recipe"] for row in rows] == names
     log.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,10 +20,11 @@ from edge.engines.open_engine import open_engine
 from edge.errors import EndOfStream
 from edge.gpio.recording import RecordingLine
 from edge.guarded_line import GuardedLine
-from edge.inspection_loop import InspectionLoop
+from edge.inspection_loop import Feed, InspectionLoop
 from edge.line_states import LineStates
-from edge.part_feed import FreeFeed, PartFeed, Seen
+from edge.part_feed import FreeFeed, PartFeed, Seen, TriggeredFeed
 from edge.part_line import FreeLine
+from edge.part_tracker import Part
 from edge.product import CurrentProduct, Product
 from edge.product_making import ProductMaking
 from edge.ready_recipe import ReadyRecipe, prepare
@@ -112,11 +114,14 @@ class Station:
         """(outcome, recipe) of so many good parts."""
         camera = ScriptedCamera([GOOD] * parts, self.clock)
         feed = FreeFeed(LastingCamera(camera, lambda: camera, self.clock), self.current.preprocess, self.clock, 2000)
+        return self.inspect_from(OneAhead(feed, self.clock))
+
+    def inspect_from(self, feed: Feed, stop: threading.Event | None = None) -> list[tuple[Outcome, str]]:
         self.states.opened()
         supervisor = Supervisor(self.states, self.challenge, lambda: None, self.clock)
-        InspectionLoop(
-            OneAhead(feed, self.clock), self.current, self.guarded, self.clock, 1000, self.report, supervisor, self.switch
-        ).run(threading.Event())
+        InspectionLoop(feed, self.current, self.guarded, self.clock, 1000, self.report, supervisor, self.switch).run(
+            stop or threading.Event()
+        )
         self.stager.poll()
         return [(verdict.outcome, verdict.recipe) for verdict in self.verdicts]
 
@@ -162,6 +167,29 @@ def test_a_recipe_is_taken_between_two_parts_and_back_again(station: Station) ->
     answer = station.files.answered()
     assert answer is not None
     assert (answer.running, answer.refusal) == ("cap", "")
+
+
+def test_a_part_triggered_before_the_change_is_a_fault_although_its_picture_came_after(station: Station) -> None:
+    parts: queue.SimpleQueue[Part] = queue.SimpleQueue()
+
+    def trigger(part_id: int) -> None:
+        now = station.clock.monotonic_ns()
+        parts.put(Part(part_id, now, now + 10**9, None, None, None))
+        station.clock.advance_ms(1)
+
+    def change() -> None:
+        trigger(1)
+        station.want("lid")
+
+    station.after = {0: change, 1: lambda: trigger(2)}
+    camera = ScriptedCamera([GOOD] * 3, station.clock)
+    trigger(0)
+    lasting = LastingCamera(camera, lambda: camera, station.clock)
+    feed = TriggeredFeed(lasting, station.current.preprocess, station.clock, parts, 0, 10**9)
+    stop = threading.Event()
+    station.after[2] = stop.set
+    assert station.inspect_from(feed, stop) == [(PASS, "cap"), (FAULT, "lid"), (PASS, "lid")]
+    assert_no_mixture(station)
 
 
 def test_the_old_engine_is_closed_and_the_calibrations_are_those_of_the_new_one(station: Station) -> None:
