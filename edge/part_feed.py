@@ -161,7 +161,8 @@ class TriggeredFeed(PartFeed):
 class AheadFeed:
     """The next part is read and prepared by a thread of its own while the engine is at this one.
 
-    One part is held ready at most: more would only grow old. What ends the feed is raised by ``next``.
+    One part is held ready at most: more would only grow old. Nothing is read before the first ``next``. What ends the feed is
+    raised by ``next``.
     """
 
     def __init__(self, feed: PartFeed, stop: threading.Event) -> None:
@@ -169,10 +170,13 @@ class AheadFeed:
         self._ready: queue.Queue[Seen | BaseException] = queue.Queue(1)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
-        self._thread.start()
+        self._started = False
 
     def next(self, stop: threading.Event) -> Seen | None:
         """As PartFeed.next."""
+        if not self._started:
+            self._started = True
+            self._thread.start()
         try:
             ready = self._ready.get(timeout=IDLE_S)
         except queue.Empty:
@@ -186,7 +190,8 @@ class AheadFeed:
         self._closing.set()
         while not self._ready.empty():
             self._ready.get_nowait()
-        self._thread.join(CLOSE_S)
+        if self._started:
+            self._thread.join(CLOSE_S)
         self._feed.close()
 
     def _run(self) -> None:

@@ -26,7 +26,7 @@ class Watched:
     def __init__(self, record: SlotRecord) -> None:
         self.record, self.events = record, list[DriftEvent]()
         self.watch = DriftWatch(DriftConfig(repeat_hours=1.0), self.events.append)
-        self.median = {name: one.quantiles[10] for name, one in record.baseline.items()}
+        self.median = {"map_mean": 0.0} | {name: one.quantiles[10] for name, one in record.baseline.items()}
         self.part = 0
 
     def run(self, parts: int, moved: bool = False, scores: Scores | None = None, faults: bool = False) -> list[str]:
