@@ -96,8 +96,8 @@ class LiveCamera(Camera):
         if not self._stamps.trusted and not self._told:
             self._told = True
             logger.warning(
-                "%s: the driver's time stamp (%.3f s) is not of the monotonic clock (%.3f s): a frame's time is that of its arrival "
-                "and may lie long after its exposure; set timing: exposure_lead_ms for a trigger",
+                "%s: the driver's time stamp (%.3f s) is not of the monotonic clock (%.3f s): a frame's time is that of its "
+                "arrival and may lie long after its exposure; set timing: exposure_lead_ms for a trigger",
                 self.name, stamp_ms / 1e3, arrived_ns / 1e9,
             )  # fmt: skip
         return taken

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tools.benchmark.drift import DriftBenchmark
     from tools.benchmark.engines import EngineBenchmark
     from tools.benchmark.robustness import Robustness
-    from tools.benchmark.soak import Soak
+    from tools.benchmark.soak_account import Soak
 
 DATA_VARIABLE = "EDGE_INSPECT_DATA"
 FILE_WIDTH = 150
