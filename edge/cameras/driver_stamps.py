@@ -15,7 +15,7 @@ OLDEST_NS = 2_000_000_000
 class DriverStamps:
     """For one opened camera. ``trusted`` from the first stamp that lies shortly before its frame's arrival.
 
-    From then on an old stamp is an old frame, and not a reason to believe its arrival: it must not count as exposed after a trigger.
+    From then on an old stamp is an old frame, and no reason to believe its arrival: it must not count as exposed after a trigger.
     """
 
     def __init__(self) -> None:

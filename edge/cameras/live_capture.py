@@ -34,8 +34,8 @@ class LiveCamera(Camera):
     """Keeps only the newest frame. V4L2 queues four; who reads slowly without this sees parts that have long passed.
 
     lock: holds the exposure of ``capture`` and tells its settings. stamp_ms: the driver's time stamp of the frame last read, None
-    where ``capture`` has none; one that cannot be believed is said once, and then the time of arrival counts. Both are called by the
-    thread that reads, as drivers want it.
+    where ``capture`` has none; where it cannot be believed that is said once, and the time of arrival counts. Both are called by
+    the thread that reads, as drivers want it.
     """
 
     live = True
@@ -96,8 +96,8 @@ class LiveCamera(Camera):
         if not self._stamps.trusted and not self._told:
             self._told = True
             logger.warning(
-                "%s: the driver's time stamp (%.3f s) is not of the monotonic clock (%.3f s): a frame's time is that of its arrival, "
-                "and may lie long after its exposure; set timing: exposure_lead_ms for a trigger",
+                "%s: the driver's time stamp (%.3f s) is not of the monotonic clock (%.3f s): a frame's time is that of its "
+                "arrival and may lie long after its exposure; set timing: exposure_lead_ms for a trigger",
                 self.name, stamp_ms / 1e3, arrived_ns / 1e9,
             )  # fmt: skip
         return taken

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,6 @@ def test_a_v4l2_driver_says_when_each_frame_was_taken(tmp_path: Path) -> None:
     assert code == 0, output
     result = json.loads(output.splitlines()[-1])
     stamps = result["stamps"]
-    assert all(later - earlier > 1_000_000 for earlier, later in zip(stamps, stamps[1:], strict=False)), output
+    assert all(later - earlier > 1_000_000 for earlier, later in pairwise(stamps)), output
     assert all(0 < read - stamp < 2_000_000_000 for stamp, read in zip(stamps, result["read"], strict=True)), output
     assert result["exposed"] == stamps

@@ -104,6 +104,9 @@ def test_latency_as_json(calibrated_dir: Path, labelled: Path, capsys: pytest.Ca
     assert result["frames"] == 25
     assert set(result["milliseconds"]) == {"decode", "preprocess", "engine", "decision", "rest", "whole"}
     assert all(0 <= figures["p50"] <= figures["p99"] for figures in result["milliseconds"].values())
+    throughput = result["throughput"]
+    assert throughput["parts_per_second"] > 10
+    assert 0 < throughput["share"] < 1.5
 
 
 def test_no_data_and_no_test_folder_are_told(

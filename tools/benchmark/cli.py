@@ -1,4 +1,4 @@
-"""edge-bench: accuracy, robustness, latency, engines and what the method claims; a table for people (stderr) and JSON (stdout).
+"""edge-bench: accuracy, robustness, latency, engines, soak and the method's claims; a table for people (stderr) and JSON (stdout).
 
 With --out, sets are trained, exported and calibrated here; without it, a calibrated bundle is measured.
 """
@@ -23,7 +23,7 @@ from edge.errors import EXIT_FAILED, ConfigError
 from edge.exit_code import reported
 from edge.flags import MOST_THREADS, add_bundle_flags, add_engine_flags, add_running_flags, add_station_flag, whole_number
 from edge.locations import bundle_path, state_path, station_path
-from edge.station_config import load_station
+from edge.station_config import StationConfig, load_station
 from edge.station_view import station_view
 from edge.strict_yaml import load_yaml, parse
 from tools.benchmark.accuracy import Accuracy, measure_accuracy
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tools.benchmark.drift import DriftBenchmark
     from tools.benchmark.engines import EngineBenchmark
     from tools.benchmark.robustness import Robustness
+    from tools.benchmark.soak_account import Soak
 
 DATA_VARIABLE = "EDGE_INSPECT_DATA"
 FILE_WIDTH = 150
@@ -61,7 +62,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _measure(
     options: argparse.Namespace, console: Console
-) -> Accuracy | Latency | AccuracyReport | Robustness | Complementarity | CalibrationPromise | DriftBenchmark | EngineBenchmark:
+) -> (
+    Accuracy
+    | Latency
+    | AccuracyReport
+    | Robustness
+    | Complementarity
+    | CalibrationPromise
+    | DriftBenchmark
+    | EngineBenchmark
+    | Soak
+):
     if options.what == "calibration":
         return _calibration(options, console)
     if options.what == "complementarity":
@@ -73,6 +84,8 @@ def _measure(
         return measure_drift(options.out, options.runs, console)
     if options.what == "engines":
         return _engines(options, console)
+    if options.what == "soak":
+        return _soak(options, console)
     return _measure_sets(options, console) if getattr(options, "out", None) else _measure_bundle(options, console)
 
 
@@ -135,6 +148,25 @@ def _engines(options: argparse.Namespace, console: Console) -> EngineBenchmark:
     return measure_engines(options, images, console)
 
 
+def _soak(options: argparse.Namespace, console: Console) -> Soak:
+    from tools.benchmark.soak import measure_soak  # latency must not see its sqlite and threads in its peak memory
+    from tools.benchmark.stand_in_engine import StandInEngine, stand_in_slot
+
+    if options.out:
+        require_folder(options.out)
+    common = (options.parts, options.faults, options.rate, options.seed, options.out, console)
+    if options.bundle is None:
+        stand_in, slot = StandInEngine(), stand_in_slot()
+        stand_in.bind(slot.tensors)
+        return measure_soak(stand_in, slot, station_view(StationConfig(), stand_in.shape), *common)
+    bundle = open_bundle(options.bundle)
+    view = station_view(load_station(station_path(options.station)), bundle.manifest.graph)
+    with open_chosen_engine(bundle, options, observer=ConsoleObserver(console)) as engine:
+        slot = SlotStore(state_path(options.state, bundle.path), bundle).current(options.precision, engine.runtime, view.view)
+        engine.bind(slot.tensors)
+        return measure_soak(engine, slot, station_view(StationConfig(), engine.shape), *common)
+
+
 def _data(options: argparse.Namespace) -> Path:
     value = options.data or os.environ.get(DATA_VARIABLE)
     if not value:
@@ -190,10 +222,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     promise.add_argument("--cost", action="store_true", help="also what calibrate takes on each of --bundles, against one pass")
     promise.add_argument("--threads", type=whole_number(0, MOST_THREADS), default=0, help="CPU threads of the engine")
+    soak = kinds.add_parser("soak", help="the stages of a line with triggers for many parts: is every one accounted for?")
+    add_engine_flags(soak)
+    soak.add_argument("--parts", type=whole_number(10, 100_000_000), default=100_000, help="how many (default: %(default)s)")
+    soak.add_argument("--faults", action="store_true", help="also camera, engine and trigger faults, by a seeded script")
+    soak.add_argument("--rate", type=_rate, help="triggers a second; default: as fast as verdicts come and parts may follow")
+    soak.add_argument("--seed", type=whole_number(0), default=0, help="of the script (default: %(default)s)")
+    soak.add_argument("--out", type=Path, help="folder for soak.json and soak.md; default: none is written")
     drift = kinds.add_parser("drift", help="false alarms and delays of the drift monitor, on simulated lines; half an hour")
     drift.add_argument("--out", type=Path, required=True, help="folder for the report")
     drift.add_argument("--runs", type=whole_number(1, 100_000), default=40, help="lines without a change (default: %(default)s)")
     return parser
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= 1000:
+        raise argparse.ArgumentTypeError(f"expected parts a second, more than 0 and at most 1000, got {text!r}")
+    return rate
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What one frame costs in the real inspection loop, stage by stage, one frame at a time."""
+"""What one frame costs in the real inspection loop, stage by stage, one frame at a time; then how many a second, overlapped."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from edge.station_view import StationView
 from edge.verdict import Verdict
 from edge.verdict_log import VerdictLog
 from tools.benchmark.peak_memory import peak_memory_mb
+from tools.benchmark.throughput import Throughput, measure_throughput
 
 WARM_UP = 10
 STAGES = ("decode", "preprocess", "engine", "decision", "rest", "whole")
@@ -44,6 +45,7 @@ class Latency:
     outside_engine: float
     peak_memory_mb: float
     imports_torch: bool
+    throughput: Throughput
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
@@ -53,13 +55,15 @@ class Latency:
             "outside_engine": self.outside_engine,
             "peak_memory_mb": self.peak_memory_mb,
             "imports_torch": self.imports_torch,
+            "throughput": self.throughput.to_json(),
         }
 
     def table(self) -> Table:
         """For people."""
         table = Table(
             title=f"{self.frames} frames; decision and rest cost {self.outside_engine:.1%} of the engine; "
-            f"peak memory {self.peak_memory_mb:.0f} MB; torch {'IS' if self.imports_torch else 'is not'} imported"
+            f"peak memory {self.peak_memory_mb:.0f} MB; torch {'IS' if self.imports_torch else 'is not'} imported",
+            caption=self.throughput.describe(),
         )
         for heading in ("stage", "p50 ms", "p99 ms"):
             table.add_column(heading, justify="left" if heading == "stage" else "right")
@@ -107,10 +111,12 @@ def measure_latency(engine: Engine, view: StationView, slot: CalibrationSlot, im
         raise ImageError(f"{images}: no image there could be inspected; give a folder with whole images")
     table = np.array(rows)
     p50, p99 = np.quantile(table, 0.5, axis=0), np.quantile(table, 0.99, axis=0)
+    memory_mb = peak_memory_mb()
     return Latency(
         milliseconds={stage: (float(p50[i]), float(p99[i])) for i, stage in enumerate(STAGES)},
         frames=len(rows),
         outside_engine=float(np.median((table[:, 3] + table[:, 4]) / table[:, 2])),
-        peak_memory_mb=peak_memory_mb(),
+        peak_memory_mb=memory_mb,
         imports_torch="torch" in sys.modules,
+        throughput=measure_throughput(engine, view, slot, images, frames),
     )
