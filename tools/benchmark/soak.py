@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from edge.arm import Arm
+from edge.bound_slot import BoundSlot
 from edge.calibration_slot import CalibrationSlot
 from edge.cameras.base import Camera
 from edge.cameras.lasting_camera import LastingCamera
@@ -31,11 +32,12 @@ from edge.line_stop import LineStop
 from edge.part_feed import AheadFeed, Seen, TriggeredFeed
 from edge.part_line import TrackedLine
 from edge.part_tracker import Finished, Part, PartTiming, PartTracker
+from edge.product import CurrentProduct, Product
 from edge.records_config import ArchiveConfig
 from edge.reject_line import RejectLine
 from edge.state_outputs import StateOutputs
 from edge.station_config import StationConfig
-from edge.station_view import CurrentView, StationView
+from edge.station_view import StationView
 from edge.supervisor import Supervisor
 from edge.trigger_watch import TriggerWatch
 from edge.verdict import Verdict
@@ -112,19 +114,23 @@ def measure_soak(
         def camera() -> Camera:
             return ScriptedCamera(script, waiting, good, bad, clock)
 
-        current = CurrentView(view)
+        scripted = ScriptedEngine(engine, timing.deadline, clock)
+        scripted.bind(slot.tensors)
+        product = Product(
+            BoundSlot(scripted, slot), view, slot.record.precision,
+            new_health=lambda one: FrameHealth(station.frame_health, one.record.baseline, one.pictures, True),
+        )  # fmt: skip
+        current = CurrentProduct(product)
         feed = AheadFeed(
             TriggeredFeed(LastingCamera(camera(), camera, clock), current.preprocess, clock, waiting, 0, timing.deadline), stop
         )
         stack.callback(feed.close)
-        scripted = ScriptedEngine(engine, timing.deadline, clock)
-        scripted.bind(slot.tensors)
         memory: dict[str, float] = {}
         bars = stack.enter_context(Progress(console=console, transient=True))
         task = bars.add_task("parts", total=parts)
 
         def report(verdict: Verdict, seen: Seen, inference: Inference | None) -> None:
-            kept.verdict(verdict, seen, inference, slot, slot.record.precision, final=False)
+            kept.verdict(verdict, seen, inference, product, final=False)
             account.judged(verdict)
             if script.judged % 100 == 0:
                 bars.update(task, completed=script.judged)
@@ -132,9 +138,8 @@ def measure_soak(
                 memory["at 10 %"] = resident_memory_mb()
 
         loop = InspectionLoop(
-            NotedFeed(feed, script, scripted), scripted, slot, current, GuardedLine(line, states, lamps, challenge, clock), clock,
-            station.camera.max_age_ms, report, None, Supervisor(states, challenge, lambda: None, clock),
-            lambda one: FrameHealth(station.frame_health, one.record.baseline, one.pictures, True),
+            NotedFeed(feed, script, scripted), current, GuardedLine(line, states, lamps, challenge, clock), clock,
+            station.camera.max_age_ms, report, Supervisor(states, challenge, lambda: None, clock),
         )  # fmt: skip
         states.opened()
         started = time.monotonic()

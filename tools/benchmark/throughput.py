@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.bound_slot import BoundSlot
 from edge.calibration_slot import CalibrationSlot
 from edge.cameras.base import Camera
 from edge.cameras.image_folder import ImageFolderCamera
@@ -24,11 +25,12 @@ from edge.inspection_loop import InspectionLoop
 from edge.keeping import Keeping
 from edge.part_feed import AheadFeed, FreeFeed, Seen
 from edge.part_line import FreeLine
+from edge.product import CurrentProduct, Product
 from edge.records_config import ArchiveConfig
 from edge.reject_gate import RejectGate
 from edge.reject_line import RejectLine
 from edge.station_config import StationConfig
-from edge.station_view import CurrentView, StationView
+from edge.station_view import StationView
 from edge.verdict import Verdict
 from edge.verdict_log import VerdictLog
 
@@ -60,7 +62,7 @@ class Throughput:
 
 def measure_throughput(engine: Engine, view: StationView, slot: CalibrationSlot, images: Path, frames: int) -> Throughput:
     """``frames`` images of ``images`` each way, in ROUNDS turns. Raises CameraOpenError, ImageError where there are none to use."""
-    clock, current = SystemClock(), CurrentView(view)
+    clock, current = SystemClock(), CurrentProduct(Product(BoundSlot(engine, slot), view, slot.record.precision))
     prepared = [current.preprocess(read_image(path).image) for path in list_images(images)[:PICTURES]]
     each = max(WARM_UP + 2, frames // ROUNDS)
     alone, together = [], []
@@ -77,7 +79,7 @@ def measure_throughput(engine: Engine, view: StationView, slot: CalibrationSlot,
         first = kept.first_part_id
         for _ in range(ROUNDS):
             alone.append(_alone(engine, prepared, each))
-            together.append(_together(engine, slot, current, images, line, kept, clock, each, first))
+            together.append(_together(current, images, line, kept, clock, each, first))
             first += 2 * each
     ratios = np.array(together) / np.array(alone)
     return Throughput(float(np.median(alone)), float(np.median(together)), float(np.median(ratios)), ROUNDS)
@@ -91,20 +93,19 @@ def _alone(engine: Engine, prepared: list[np.ndarray], count: int) -> float:
 
 
 def _together(
-    engine: Engine, slot: CalibrationSlot, current: CurrentView, images: Path, line: FreeLine, kept: Keeping, clock: Clock,
-    count: int, first_part_id: int,
-) -> float:  # fmt: skip
+    current: CurrentProduct, images: Path, line: FreeLine, kept: Keeping, clock: Clock, count: int, first_part_id: int
+) -> float:
     judged: list[int] = []
 
     def report(verdict: Verdict, seen: Seen, inference: Inference | None) -> None:
-        kept.verdict(verdict, seen, inference, slot, slot.record.precision, final=True)
+        kept.verdict(verdict, seen, inference, current.product, final=True)
         judged.append(clock.monotonic_ns())
 
     camera = EndlessFolder(images, clock)
     stop = threading.Event()
     feed = AheadFeed(FreeFeed(LastingCamera(camera, lambda: camera, clock), current.preprocess, clock, 2000, first_part_id), stop)
     try:
-        InspectionLoop(feed, engine, slot, current, line, clock, 1000, report).run(stop, WARM_UP + count)
+        InspectionLoop(feed, current, line, clock, 1000, report).run(stop, WARM_UP + count)
     finally:
         stop.set()
         feed.close()
