@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 
 from tests.trainer.test_training_run import config_file, train
 from trainer.train_log import TrainLog, read_metrics
@@ -33,7 +34,9 @@ def test_tensorboard_reads_what_a_run_wrote(demo_dir: Path, tmp_path: Path) -> N
     assert [bool(row["held_out_feature_loss"]) for row in rows] == [False, True, False, True]
 
 
-def test_a_resumed_log_forgets_what_came_after_the_checkpoint(tmp_path: Path) -> None:
+def test_a_resumed_log_forgets_what_came_after_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Files of one second and one process are told apart by a count, and read in the order of their names: 10 before 9.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
     with TrainLog(tmp_path, 0, enabled=True, tensorboard=True) as log:
         for step in (1, 2, 3):
             log.write(metrics(step, evaluated=step == 2))
