@@ -114,3 +114,5 @@ def test_without_a_line_it_does_nothing() -> None:
     heartbeat = HeartbeatLine(None, 100, 100, SystemClock())
     heartbeat.beat()
     heartbeat.close()
+    assert heartbeat.failure is None
+    assert not heartbeat._thread.is_alive()

@@ -123,3 +123,5 @@ def test_without_a_line_it_does_nothing() -> None:
     strobe = Strobe(None, 1, 1, SystemClock())
     strobe.fire(0)
     strobe.close()
+    assert (strobe.late, strobe.failure) == (0, None)
+    assert not strobe._thread.is_alive()
