@@ -93,14 +93,14 @@ class PartArchive:
         """Keep the picture where ``kind`` says so; returns at once.
 
         image: uint8 H×W×3, as the camera gave it, and map: both are held and must not be written to any more. region: what the map
-        lies over, None for the whole image. Heat begins at the map's own median, which is as good as the part is otherwise.
+        lies over, None for the whole image. Heat begins where nine tenths of its own map lie below.
         """
         kind = self.kind(verdict)
         if kind is None:
             return
         share = None
         if self._config.heat_maps and anomaly_map is not None and verdict.threshold is not None:
-            low = min(float(np.median(anomaly_map)), HIGHEST_START * verdict.threshold)
+            low = min(float(np.quantile(anomaly_map, 0.9)), HIGHEST_START * verdict.threshold)
             share = (anomaly_map - low) / max(verdict.threshold - low, 1e-9)
         picture = _Picture(verdict.part_id, verdict.wall_ns, kind, image, share, region)
         self._writer.add(picture, GOOD_QUEUE if kind is Kind.GOOD else 1.0)
