@@ -10,9 +10,9 @@ import numpy as np
 from calibration.binomial_bound import upper_bound
 from calibration.threshold import choose_threshold
 from calibration.verdict_lines import Logged, LoggedPart
-from edge.drift import Cause, Drift, DriftMonitor
+from edge.drift.drift_detector import Cause, Drift, DriftMonitor
 from edge.errors import ConfigError, SlotError
-from edge.slot_record import SlotRecord
+from edge.slots.slot_record import SlotRecord
 
 FEWEST_PARTS = 100
 RECENT_PARTS = 1000

@@ -19,16 +19,16 @@ from calibration.drift_picture import drift_png
 from calibration.errors import EXIT_RECALIBRATE
 from calibration.verdict_lines import Logged, LoggedPart, read_logged
 from edge.bundle import open_bundle
-from edge.calibration_slot import SlotStore
-from edge.drift import SCORES
-from edge.drift_words import sentence
-from edge.durable_files import write_file
+from edge.console.exit_code import reported
+from edge.console.flags import add_bundle_flags, add_station_flag, whole_number
+from edge.drift.drift_detector import SCORES
+from edge.drift.drift_words import sentence
 from edge.errors import EXIT_OK
-from edge.exit_code import reported
-from edge.flags import add_bundle_flags, add_station_flag, whole_number
-from edge.locations import bundle_path, state_path, station_path
-from edge.slot_record import SlotRecord
+from edge.slots.calibration_slot import SlotStore
+from edge.slots.slot_record import SlotRecord
 from edge.station_config import load_station
+from edge.storage.durable_files import write_file
+from edge.storage.locations import bundle_path, state_path, station_path
 from edge.verdict import finite_or_none
 
 NEWEST = 100_000

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from calibration.derive import Derived
 from calibration.prepared_images import prepared_images
 from calibration.run_normal_images import Progress
-from edge.calibration_slot import SlotStore
 from edge.decision import decide
 from edge.engines.base import Engine
 from edge.errors import InputError, NotCalibratedError
-from edge.station_view import StationView
+from edge.line.station_view import StationView
+from edge.slots.calibration_slot import SlotStore
 from edge.verdict import Outcome
 
 

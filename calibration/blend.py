@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from calibration.center import judged_cells, k_center, whiten
-from edge.calibration_tensors import Array, CalibrationTensors, centers_name, whitening_name
 from edge.graph_contract import GraphShape
+from edge.slots.calibration_tensors import Array, CalibrationTensors, centers_name, whitening_name
 
 
 def blend_center(

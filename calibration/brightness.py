@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.calibration_tensors import Array
+from edge.slots.calibration_tensors import Array
 
 DEVIATIONS = 2.0
 LEAST_WIDTH = 0.01

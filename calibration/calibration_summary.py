@@ -9,8 +9,8 @@ from calibration.before_after import BeforeAfter
 from calibration.derive import Derived
 from calibration.normal_images import Jobs
 from edge.graph_contract import FeatureGroup
-from edge.image_file import Survey
-from edge.slot_record import Promise
+from edge.pictures.image_file import Survey
+from edge.slots.slot_record import Promise
 
 MOST_LINES = 20
 """Of suspects; a folder of another part would fill the screen."""

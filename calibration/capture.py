@@ -7,16 +7,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge.capture_run import open_for_capture, take_pictures
-from edge.capture_session import CaptureSession
-from edge.capture_status import CaptureStatus, summary
-from edge.capture_trigger import IntervalTrigger
+from edge.capture.capture_run import open_for_capture, take_pictures
+from edge.capture.capture_session import CaptureSession
+from edge.capture.capture_status import CaptureStatus, summary
+from edge.capture.capture_trigger import IntervalTrigger
+from edge.capture.frame_sharing import SOCKET
 from edge.clock import SystemClock
 from edge.errors import ConfigError
-from edge.frame_sharing import SOCKET
+from edge.line.station_view import view_of
 from edge.station_config import StationConfig
-from edge.station_view import view_of
-from edge.stop_signals import StopSignals
+from edge.supervision.stop_signals import StopSignals
 
 CAPTURES = "captures"
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.feature_moments import GroupMoments, MomentSums
-from edge.calibration_tensors import Array, CalibrationTensors, centers_name, whitening_name
 from edge.graph_contract import FeatureGroup, GraphShape
+from edge.slots.calibration_tensors import Array, CalibrationTensors, centers_name, whitening_name
 
 Features = list[NDArray[np.float16]]
 """Z of N images, one array a group, N×channels×h'×w' on the group's own grid; half precision, so that hundreds of images fit."""

@@ -14,11 +14,11 @@ from calibration.feature_moments import GroupMoments, MomentSums, add_moments
 from calibration.normal_images import ImageList
 from calibration.prepared_images import prepared_images
 from calibration.run_normal_images import Progress, require_finite
-from edge.calibration_tensors import ANY_BRIGHTNESS, Array, CalibrationTensors
 from edge.engines.base import Engine
 from edge.errors import ImageError
-from edge.station_view import StationView
-from edge.usual_change import usual_change
+from edge.line.station_view import StationView
+from edge.pictures.usual_change import usual_change
+from edge.slots.calibration_tensors import ANY_BRIGHTNESS, Array, CalibrationTensors
 from edge.verdict import Scores
 
 MAXIMUM_SAMPLE = 150

@@ -11,13 +11,13 @@ from rich.table import Table
 
 from calibration.run_normal_images import Progress
 from calibration.session_folders import LABELLED, survey_inner_folders
-from edge.calibration_tensors import Array
 from edge.decision import decide
 from edge.engines.base import Engine
 from edge.errors import ConfigError, ImageError
-from edge.image_file import Survey, read_image
-from edge.slot_record import CheckCount
-from edge.station_view import StationView
+from edge.line.station_view import StationView
+from edge.pictures.image_file import Survey, read_image
+from edge.slots.calibration_tensors import Array
+from edge.slots.slot_record import CheckCount
 from edge.verdict import Outcome, Scores
 
 GOOD = "good"

@@ -29,20 +29,20 @@ from calibration.slot_content import slot_content
 from calibration.slot_references import reference_images
 from calibration.threshold import DEFAULT_CONFIDENCE, require_supported
 from edge.bundle import Bundle, open_bundle
-from edge.calibration_slot import CalibrationSlot, SlotStore
-from edge.capture_cli import add_capture_flags
-from edge.capture_record import captured_settings
-from edge.durable_files import write_file
+from edge.capture.capture_cli import add_capture_flags
+from edge.capture.capture_record import captured_settings
+from edge.console.exit_code import reported
+from edge.console.flags import add_engine_flags, add_operator_flag
 from edge.engines.base import Engine
 from edge.engines.build_observer import ConsoleObserver
 from edge.engines.open_engine import open_chosen_engine
 from edge.errors import ConfigError
-from edge.exit_code import reported
-from edge.flags import add_engine_flags, add_operator_flag
-from edge.image_file import Survey
-from edge.locations import bundle_path, state_path, station_path
+from edge.line.station_view import StationView, station_view
+from edge.pictures.image_file import Survey
+from edge.slots.calibration_slot import CalibrationSlot, SlotStore
 from edge.station_config import load_station
-from edge.station_view import StationView, station_view
+from edge.storage.durable_files import write_file
+from edge.storage.locations import bundle_path, state_path, station_path
 
 HISTOGRAM = "histogram.png"
 EPILOG = "calibrate advise verdicts.jsonl says whether calibrating again would help; a folder of that name is ./advise."

@@ -21,12 +21,12 @@ from calibration.session_shift import SessionShare, session_shares
 from calibration.suspects import with_suspects
 from calibration.term_weights import WeightRule, weigh_terms
 from calibration.threshold import DEFAULT_CONFIDENCE, choose_threshold, require_supported
-from edge.calibration_tensors import Array, CalibrationTensors
-from edge.drift import FIGURES
+from edge.drift.drift_detector import FIGURES
 from edge.engines.base import Engine
 from edge.errors import ImageError
-from edge.slot_record import QUANTILES, Baseline, Promise
-from edge.station_view import StationView
+from edge.line.station_view import StationView
+from edge.slots.calibration_tensors import Array, CalibrationTensors
+from edge.slots.slot_record import QUANTILES, Baseline, Promise
 from edge.verdict import Scores
 
 Values = NDArray[np.floating[Any]]

@@ -7,8 +7,8 @@ import io
 import numpy as np
 
 from calibration.advise import Advice
-from edge.drift_words import SHORT
-from edge.slot_record import SlotRecord
+from edge.drift.drift_words import SHORT
+from edge.slots.slot_record import SlotRecord
 
 GOOD, BAD, MARK = "#4c8a57", "#b3261e", "#b06a00"
 DEVIATIONS = 20.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.calibration_tensors import Array
 from edge.graph_contract import GraphShape
+from edge.slots.calibration_tensors import Array
 
 Sums = NDArray[np.float64]
 POSITIONS = 16

@@ -12,8 +12,8 @@ from calibration.folds import Folds, assign_folds
 from calibration.term_weights import WeightRule
 from calibration.threshold import DEFAULT_CONFIDENCE
 from edge.errors import ImageError
-from edge.image_file import Survey
-from edge.slot_record import PromiseKind
+from edge.pictures.image_file import Survey
+from edge.slots.slot_record import PromiseKind
 
 ImageList = list[tuple[Path, str]]
 CenterChoice = Literal["auto", "site", "bundle", "blend"]

@@ -9,7 +9,7 @@ from calibration.run_normal_images import Progress, score_images
 from edge.bundle import Bundle
 from edge.engines.base import Engine
 from edge.errors import ImageError
-from edge.station_view import StationView
+from edge.line.station_view import StationView
 
 LOOKED_AT = 11
 TIMES = 5.0

@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from edge.frame import Image
-from edge.image_file import read_image
-from edge.station_view import StationView
+from edge.line.station_view import StationView
+from edge.pictures.image_file import read_image
 
 AHEAD = 2
 """Pictures decoded before they are asked for; each is held in memory."""

@@ -18,10 +18,10 @@ from calibration.derive import Derived
 from calibration.normal_images import Jobs
 from calibration.report_page import PAGE
 from calibration.shown_images import Gallery
-from edge.image_file import Survey
-from edge.slot_record import PromiseKind
-from edge.slot_summary import JOBS
-from edge.station_view import View
+from edge.line.station_view import View
+from edge.pictures.image_file import Survey
+from edge.slots.slot_record import PromiseKind
+from edge.slots.slot_summary import JOBS
 
 REPORT = "report.html"
 PROMISE_NOTES: dict[PromiseKind, str] = {

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from calibration.normal_images import ImageList
 from calibration.prepared_images import prepared_images
-from edge.calibration_tensors import CalibrationTensors
 from edge.engines.base import Engine
 from edge.errors import ImageError
-from edge.station_view import StationView
+from edge.line.station_view import StationView
+from edge.slots.calibration_tensors import CalibrationTensors
 from edge.verdict import Scores
 
 Progress = Callable[[], None]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge.errors import ImageError
-from edge.image_file import IMAGE_SUFFIXES, Survey, list_images, survey_files
+from edge.pictures.image_file import IMAGE_SUFFIXES, Survey, list_images, survey_files
 
 NO_SESSION = ""
 """Of images that lie directly in the folder."""

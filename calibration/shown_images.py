@@ -13,13 +13,13 @@ from calibration.check_images import GOOD, Checked
 from calibration.derive import Derived
 from calibration.image_result import ImageResult
 from calibration.run_normal_images import Progress
-from edge.calibration_tensors import Array
 from edge.engines.base import Engine
 from edge.errors import ImageError
 from edge.frame import Image
-from edge.heat_picture import heat_picture
-from edge.image_file import read_image
-from edge.station_view import StationView
+from edge.line.station_view import StationView
+from edge.pictures.image_file import read_image
+from edge.records.heat_picture import heat_picture
+from edge.slots.calibration_tensors import Array
 
 UNUSUAL = 10
 MOST = 40

@@ -12,8 +12,8 @@ from calibration.normal_images import Jobs
 from edge.bundle import Bundle
 from edge.cameras.camera_settings import CameraSettings
 from edge.engines.base import Engine
-from edge.image_file import Survey
-from edge.station_view import StationView
+from edge.line.station_view import StationView
+from edge.pictures.image_file import Survey
 
 
 def slot_content(

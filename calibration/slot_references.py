@@ -8,7 +8,7 @@ from calibration.prepared_images import prepared_images
 from edge.bundle import ReferenceImage
 from edge.engines.base import Engine
 from edge.frame import Image
-from edge.station_view import StationView
+from edge.line.station_view import StationView
 
 REFERENCES = 2
 TOLERANCE = 1e-3

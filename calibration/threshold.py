@@ -11,8 +11,8 @@ import numpy as np
 from calibration.binomial_bound import allowed_above, images_needed, upper_bound
 from calibration.errors import TooFewImagesError
 from calibration.tail_fit import MINIMUM_IMAGES, tail_limit
-from edge.calibration_tensors import Array
-from edge.slot_record import Promise, PromiseKind
+from edge.slots.calibration_tensors import Array
+from edge.slots.slot_record import Promise, PromiseKind
 
 DEFAULT_CONFIDENCE = 0.95
 BEST_DEFAULT_RATE = 0.005

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from edge.calibration_tensors import CalibrationTensors
 from edge.engines.base import Engine
 from edge.errors import BundleError, ConfigError, HashMismatchError, NewerFormatError
 from edge.frame import Image
 from edge.graph_contract import GraphShape
-from edge.strict_yaml import StrictModel, load_yaml, parse
+from edge.slots.calibration_tensors import CalibrationTensors
+from edge.storage.strict_yaml import StrictModel, load_yaml, parse
 from edge.verdict import Scores
 
 FORMAT_VERSION = 3

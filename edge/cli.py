@@ -10,21 +10,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge.audit_cli import main as audit_main
 from edge.cameras.open_camera import FORMS
-from edge.challenge_cli import main as challenge_main
 from edge.clock import SystemClock
+from edge.console.exit_code import reported
+from edge.console.flags import add_engine_flags, whole_number
 from edge.errors import ConfigError, OutputError
-from edge.exit_code import reported
-from edge.flags import add_engine_flags, whole_number
 from edge.inspection import Inspection
-from edge.locations import station_path
-from edge.records_cli import main as records_main
-from edge.replay_cli import replay
+from edge.line.trigger_cli import main as trigger_main
+from edge.records.audit_cli import main as audit_main
+from edge.records.records_cli import main as records_main
+from edge.records.replay_cli import replay
+from edge.records.verdict_log import VerdictLog
 from edge.station_config import StationConfig, load_station
-from edge.stop_signals import StopSignals
-from edge.trigger_cli import main as trigger_main
-from edge.verdict_log import VerdictLog
+from edge.storage.locations import station_path
+from edge.supervision.challenge_cli import main as challenge_main
+from edge.supervision.stop_signals import StopSignals
 
 COMMANDS = {"records": records_main, "audit": audit_main, "trigger": trigger_main, "challenge": challenge_main}
 

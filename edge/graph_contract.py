@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from edge.strict_yaml import StrictModel
+from edge.storage.strict_yaml import StrictModel
 
 IMAGE = "image"
 SCORES = ("feature_score", "reconstruction_score", "score")

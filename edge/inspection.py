@@ -14,11 +14,11 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from edge.announcer import Announcer
-from edge.bound_slot import BoundSlot
 from edge.cameras.lasting_camera import LastingCamera
 from edge.clock import Clock
-from edge.drift_watch import DriftEvent
+from edge.console.announcer import Announcer
+from edge.console.status_line import StatusLine
+from edge.drift.drift_watch import DriftEvent
 from edge.engines.base import Inference
 from edge.engines.build_observer import ConsoleObserver
 from edge.errors import (
@@ -30,31 +30,31 @@ from edge.errors import (
     NotCalibratedError,
     OutputError,
 )
-from edge.health_watch import HealthWatch
 from edge.inspection_loop import InspectionLoop
-from edge.keeping import Keeping
-from edge.line_assembly import Line, assemble
-from edge.output_lines import OutputLines
-from edge.oversight import Oversight
-from edge.part_feed import AheadFeed, Seen
-from edge.product import CurrentProduct, Product
-from edge.product_camera import ProductCamera
-from edge.product_making import ProductMaking, described
-from edge.product_opening import ProductOpening
-from edge.ready_recipe import ReadyRecipe
-from edge.recipe_choice import RecipeChoice, chosen_recipe
-from edge.recipe_stager import RecipeStager
-from edge.recipe_switch import RecipeSwitch
-from edge.restart_budget import RestartBudget
-from edge.run_recorder import RunRecorder
-from edge.service_manager import ServiceManager
-from edge.shadow import WORDS as SHADOW_WORDS
-from edge.shadow import without_acting_lines
+from edge.line.line_assembly import Line, assemble
+from edge.line.output_lines import OutputLines
+from edge.line.part_feed import AheadFeed, Seen
+from edge.line.shadow import WORDS as SHADOW_WORDS
+from edge.line.shadow import without_acting_lines
+from edge.products.product import CurrentProduct, Product
+from edge.products.product_camera import ProductCamera
+from edge.products.product_making import ProductMaking, described
+from edge.products.product_opening import ProductOpening
+from edge.recipes.ready_recipe import ReadyRecipe
+from edge.recipes.recipe_choice import RecipeChoice, chosen_recipe
+from edge.recipes.recipe_stager import RecipeStager
+from edge.recipes.recipe_switch import RecipeSwitch
+from edge.records.keeping import Keeping
+from edge.records.run_recorder import RunRecorder
+from edge.records.verdict_log import VerdictLog
+from edge.slots.bound_slot import BoundSlot
 from edge.station_config import StationConfig
-from edge.status_line import StatusLine
-from edge.supervisor import Supervisor
+from edge.supervision.health_watch import HealthWatch
+from edge.supervision.oversight import Oversight
+from edge.supervision.restart_budget import RestartBudget
+from edge.supervision.service_manager import ServiceManager
+from edge.supervision.supervisor import Supervisor
 from edge.verdict import Outcome, Verdict
-from edge.verdict_log import VerdictLog
 
 RETRY_NS = 1_000_000_000
 START_SPARE_S = 60

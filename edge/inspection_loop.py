@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
-from edge.calibration_slot import CalibrationSlot
 from edge.clock import Clock
 from edge.decision import decide
 from edge.engines.base import Inference
 from edge.errors import EndOfStream, EngineError
-from edge.part_feed import Seen
-from edge.part_line import PartLine
-from edge.product import CurrentProduct, Product
-from edge.supervisor import Supervisor
+from edge.line.part_feed import Seen
+from edge.line.part_line import PartLine
+from edge.products.product import CurrentProduct, Product
+from edge.slots.calibration_slot import CalibrationSlot
+from edge.supervision.supervisor import Supervisor
 from edge.verdict import Outcome, Verdict
 
 

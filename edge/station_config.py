@@ -7,15 +7,15 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from edge.cameras.camera_settings import CameraSettings
-from edge.challenge import ChallengeConfig
 from edge.errors import ConfigError
-from edge.frame_health_config import FrameHealthConfig
-from edge.line_config import LinesConfig, LineStopConfig, RejectConfirmConfig, StrobeConfig
+from edge.line.line_config import LinesConfig, LineStopConfig, RejectConfirmConfig, StrobeConfig
+from edge.line.timing_config import TimingConfig
+from edge.line.trigger_config import TriggerConfig
+from edge.pictures.frame_health_config import FrameHealthConfig
 from edge.preprocess import Region
-from edge.records_config import ArchiveConfig, RecordsConfig
-from edge.strict_yaml import StrictModel, load_model
-from edge.timing_config import TimingConfig
-from edge.trigger_config import TriggerConfig
+from edge.records.records_config import ArchiveConfig, RecordsConfig
+from edge.storage.strict_yaml import StrictModel, load_model
+from edge.supervision.challenge import ChallengeConfig
 
 
 class CameraConfig(StrictModel):

@@ -32,8 +32,8 @@ def _hide_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("EDGE_INSPECT_") and name not in ("EDGE_INSPECT_DATA", "EDGE_INSPECT_UML", "EDGE_INSPECT_GPIO_SIM"):
             monkeypatch.delenv(name)
-    monkeypatch.setattr("edge.locations.DEFAULT_STATION", Path("/nonexistent/station.yaml"))
-    monkeypatch.setattr("edge.locations.DEFAULT_RECIPES", Path("/nonexistent/recipes.yaml"))
+    monkeypatch.setattr("edge.storage.locations.DEFAULT_STATION", Path("/nonexistent/station.yaml"))
+    monkeypatch.setattr("edge.storage.locations.DEFAULT_RECIPES", Path("/nonexistent/recipes.yaml"))
 
 
 @pytest.fixture

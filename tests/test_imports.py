@@ -16,7 +16,7 @@ def test_every_module_of_edge_and_calibration_imports_without_optional_packages(
     modules = [
         module.name for package in (edge, calibration) for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
-    assert {"edge.cli", "edge.capture_cli", "edge.gpio.libgpiod", "calibration.cli"} <= set(modules)
+    assert {"edge.cli", "edge.capture.capture_cli", "edge.gpio.libgpiod", "calibration.cli"} <= set(modules)
     code = (
         f"import sys, importlib\nfor name in {ABSENT}: sys.modules[name] = None\n"
         f"for name in {modules}: importlib.import_module(name)\n"

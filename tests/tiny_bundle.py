@@ -15,10 +15,10 @@ import onnx.parser
 import yaml
 
 from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, ReferenceImage, file_sha256
-from edge.calibration_tensors import CalibrationTensors
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.graph_contract import FeatureGroup, GraphShape
 from edge.preprocess import preprocess
+from edge.slots.calibration_tensors import CalibrationTensors
 
 SHAPE = GraphShape(
     height=64, width=64, groups=[FeatureGroup(channels=2, norm="nearest")], centers=16,

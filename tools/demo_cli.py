@@ -14,13 +14,13 @@ import numpy as np
 from rich.console import Console
 
 from edge.bundle import open_bundle
-from edge.calibration_slot import SlotStore
+from edge.console.exit_code import reported
 from edge.engines.open_engine import open_engine
 from edge.errors import EdgeInspectError
-from edge.exit_code import reported
-from edge.image_file import list_images
+from edge.line.station_view import station_view
+from edge.pictures.image_file import list_images
+from edge.slots.calibration_slot import SlotStore
 from edge.station_config import StationConfig
-from edge.station_view import station_view
 from tools.demo_images import make_demo_images
 from tools.demo_report import cases_picture, read_verdicts, summary
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.durable_files import new_folder
+from edge.storage.durable_files import new_folder
 
 SIZE = 320
 Canvas = NDArray[np.float32]

@@ -12,11 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from edge.calibration_tensors import Array
 from edge.engines.base import Engine
 from edge.errors import ImageError
-from edge.image_file import read_image
-from edge.station_view import StationView
+from edge.line.station_view import StationView
+from edge.pictures.image_file import read_image
+from edge.slots.calibration_tensors import Array
 from tools.auroc import auroc
 from tools.benchmark.accuracy import FIGURES
 from tools.demo_images import GLOBAL, LOCAL

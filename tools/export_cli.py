@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge.exit_code import reported
+from edge.console.exit_code import reported
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,14 +16,14 @@ import torch
 import yaml
 
 from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, ReferenceImage, file_sha256
-from edge.calibration_tensors import CalibrationTensors
-from edge.durable_files import new_folder
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.errors import ConfigError, EdgeInspectError, ImageError, InputError
 from edge.frame import Image
 from edge.graph_contract import FEATURE, GROUP_SCORES, IMAGE, INSPECTION_OUTPUTS, RECONSTRUCTION
-from edge.image_file import read_image, survey_images
+from edge.pictures.image_file import read_image, survey_images
 from edge.preprocess import preprocess
+from edge.slots.calibration_tensors import CalibrationTensors
+from edge.storage.durable_files import new_folder
 from tools.benchmark.labelled_set import open_labelled_set
 from tools.convert_fp16 import PrecisionError
 from tools.cost_model import graph_cost

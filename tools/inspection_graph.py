@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edge.calibration_tensors import CalibrationTensors, centers_name, whitening_name
 from edge.graph_contract import FeatureGroup, GraphShape
-from edge.image_quality import GREY, SATURATED
+from edge.pictures.image_quality import GREY, SATURATED
+from edge.slots.calibration_tensors import CalibrationTensors, centers_name, whitening_name
 from trainer.model import Model
 
 LEAST_GAIN, MOST_GAIN = 0.75, 1.33

@@ -12,9 +12,9 @@ import onnx.helper
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto
 
-from edge.calibration_tensors import CalibrationTensors
 from edge.frame import Image
 from edge.graph_contract import IMAGE
+from edge.slots.calibration_tensors import CalibrationTensors
 from tools.activation_ranges import Histogram, asymmetric_range, symmetric_range
 from tools.weight_rounding import InputMoments, RoundedWeight, round_weight
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from calibration.center import derive_center, own_grid
 from calibration.term_weights import WeightRule, weigh_terms
 from edge.bundle import ReferenceImage
-from edge.calibration_tensors import Array, CalibrationTensors
 from edge.engines.base import Engine
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.frame import Image
 from edge.graph_contract import GraphShape
-from edge.usual_change import usual_change
+from edge.pictures.usual_change import usual_change
+from edge.slots.calibration_tensors import Array, CalibrationTensors
 from tools.auroc import auroc
 from tools.convert_fp16 import convert_fp16, half_layers
 from tools.observe_layers import Observed

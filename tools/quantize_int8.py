@@ -25,9 +25,9 @@ import onnx.numpy_helper
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 
-from edge.calibration_tensors import CalibrationTensors
 from edge.frame import Image
 from edge.graph_contract import FEATURE, RECONSTRUCTION
+from edge.slots.calibration_tensors import CalibrationTensors
 from tools.convert_fp16 import BETWEEN, PrecisionError, convert_fp16, layer_name, learned_layers
 from tools.observe_layers import Observed, observe
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from calibration.brightness import brightness_range
 from calibration.center import derive_center
 from calibration.term_weights import WeightRule, weigh_terms
-from edge.calibration_tensors import Array, CalibrationTensors
 from edge.engines.base import Engine
 from edge.frame import Image
+from edge.slots.calibration_tensors import Array, CalibrationTensors
 from tools.reliability import term_reliability
 
 

@@ -10,9 +10,9 @@ import safetensors.torch
 import yaml
 from torch import Tensor
 
-from edge.durable_files import write_file
 from edge.errors import InputError
-from edge.strict_yaml import StrictModel, load_model
+from edge.storage.durable_files import write_file
+from edge.storage.strict_yaml import StrictModel, load_model
 from trainer.dataset import NormalImages
 from trainer.model import Model
 from trainer.spectral_norm import fold_spectral_norm

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge.exit_code import reported
-from edge.strict_yaml import load_yaml, parse
+from edge.console.exit_code import reported
+from edge.storage.strict_yaml import load_yaml, parse
 from trainer.train_config import TrainConfig, documented_yaml
 
 FLAGS = ("seed", "steps", "input_size", "batch_size")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import ImageError
-from edge.image_file import survey_images
+from edge.pictures.image_file import survey_images
 
 MINIMUM_IMAGES = 10
 HELD_OUT_PART = 5

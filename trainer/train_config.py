@@ -7,7 +7,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
-from edge.strict_yaml import StrictModel
+from edge.storage.strict_yaml import StrictModel
 
 Precision = Literal["auto", "32", "16-mixed", "bf16-mixed"]
 

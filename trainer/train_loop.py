@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from edge.frame import Image
-from edge.image_file import read_image
+from edge.pictures.image_file import read_image
 from edge.preprocess import preprocess
 from trainer.gradient_penalty import decoder_output, exact_gradient_penalty, projected_gradient_penalty
 from trainer.model import Model

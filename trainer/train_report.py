@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from edge.heat_picture import heat_picture
-from edge.image_file import read_image
+from edge.pictures.image_file import read_image
+from edge.records.heat_picture import heat_picture
 from trainer.dataset import NormalImages
 from trainer.image_scores import FEWEST_HELD_OUT, Floats, ImageScores
 from trainer.report_page import PAGE

@@ -10,11 +10,11 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edge.durable_files import write_file
 from edge.errors import InputError, OutputError
 from edge.frame import Image
-from edge.image_quality import GREY
-from edge.usual_change import usual_change
+from edge.pictures.image_quality import GREY
+from edge.pictures.usual_change import usual_change
+from edge.storage.durable_files import write_file
 from trainer import checkpoint
 from trainer.dataset import NormalImages, find_normal_images
 from trainer.early_stop import EarlyStop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from edge.strict_yaml import StrictModel
+from edge.storage.strict_yaml import StrictModel
 
 TOLERANCE = 0.02
 """Relative; cameras round to their own steps."""

@@ -10,10 +10,12 @@ import math
 
 OLDEST_NS = 2_000_000_000
 """A first stamp older than that when its frame arrives is of another clock."""
+AHEAD_NS = 100_000_000
+"""A first stamp that far ahead of its frame's arrival is of the same clock yet: some drivers stamp by a grid that runs ahead."""
 
 
 class DriverStamps:
-    """For one opened camera. ``trusted`` from the first stamp that lies shortly before its frame's arrival.
+    """For one opened camera. ``trusted`` from the first stamp that lies near its frame's arrival.
 
     From then on an old stamp is an old frame, and no reason to believe its arrival: it must not count as exposed after a trigger.
     """
@@ -28,7 +30,7 @@ class DriverStamps:
         """
         stamp_ns = round(stamp_ms * 1e6) if math.isfinite(stamp_ms) else 0
         if not self.trusted:
-            self.trusted = stamp_ns > 0 and 0 <= arrived_ns - stamp_ns <= OLDEST_NS
+            self.trusted = stamp_ns > 0 and -AHEAD_NS <= arrived_ns - stamp_ns <= OLDEST_NS
         if not self.trusted:
             return arrived_ns, None
         return min(stamp_ns, arrived_ns), stamp_ns

@@ -7,7 +7,7 @@ from pathlib import Path
 from edge.cameras.base import Camera
 from edge.clock import Clock
 from edge.errors import CameraOpenError, EndOfStream, FrameError, ImageError
-from edge.image_file import list_images, read_image
+from edge.pictures.image_file import list_images, read_image
 
 
 class ImageFolderCamera(Camera):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from edge.camera_backoff import CameraBackoff
 from edge.cameras.base import Camera
 from edge.clock import Clock
 from edge.errors import CameraLostError, CameraOpenError
 from edge.frame import Frame
+from edge.supervision.camera_backoff import CameraBackoff
 
 
 class LastingCamera:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge.cameras.base import Camera
 from edge.clock import Clock
 from edge.errors import CameraTimeoutError, EndOfStream
-from edge.recorded_run import RecordedRun
+from edge.records.recorded_run import RecordedRun
 
 
 class RecordedCamera(Camera):

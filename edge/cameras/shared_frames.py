@@ -10,10 +10,7 @@ from pydantic import ValidationError
 
 from edge.cameras.base import Camera
 from edge.cameras.camera_settings import CameraSettings
-from edge.clock import Clock
-from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError
-from edge.frame import Image
-from edge.frame_sharing import (
+from edge.capture.frame_sharing import (
     LENGTH_BYTES,
     MAGIC,
     MOST_HEADER_BYTES,
@@ -21,7 +18,10 @@ from edge.frame_sharing import (
     NEXT,
     FrameHeader,
 )
-from edge.private_socket import short_path
+from edge.clock import Clock
+from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError
+from edge.frame import Image
+from edge.storage.private_socket import short_path
 
 CONNECT_S = 2.0
 SETTINGS_MS = 5000

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import cv2
 
-from edge.calibration_slot import CalibrationSlot
 from edge.cameras.base import Camera
 from edge.cameras.csi import has_gstreamer
 from edge.cameras.open_camera import SHARED, open_calibrated_camera
+from edge.capture.frame_sharing import SOCKET
 from edge.clock import Clock
 from edge.doctor.finding import Findings
 from edge.errors import EndOfStream
 from edge.frame import Frame
-from edge.frame_sharing import SOCKET
-from edge.private_socket import is_served
+from edge.slots.calibration_slot import CalibrationSlot
 from edge.station_config import StationConfig
+from edge.storage.private_socket import is_served
 
 FRAMES = 20
 SLOW_SHARE = 0.8

@@ -12,7 +12,7 @@ from edge.gpio.board_pins import line_address
 from edge.gpio.gpiod_chips import CONSUMER, FoundLine, find_line, import_gpiod
 from edge.gpio.gpiod_inputs import GpiodInputs
 from edge.gpio.libgpiod import GpiodLine
-from edge.line_config import OUTPUTS, SAFE, InputConfig, LineConfig
+from edge.line.line_config import OUTPUTS, SAFE, InputConfig, LineConfig
 from edge.station_config import StationConfig
 
 TOGGLES = 8

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.bundle import Bundle, open_bundle
-from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.doctor.finding import Findings
 from edge.errors import NotCalibratedError
+from edge.line.station_view import view_of
+from edge.slots.calibration_slot import CalibrationSlot, SlotStore
 from edge.station_config import StationConfig
-from edge.station_view import view_of
 
 
 def check_bundle(path: Path, findings: Findings) -> Bundle | None:

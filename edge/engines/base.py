@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import graph_contract
-from edge.calibration_tensors import Array, CalibrationTensors
 from edge.errors import EngineError
 from edge.frame import Image
 from edge.graph_contract import GraphShape
+from edge.slots.calibration_tensors import Array, CalibrationTensors
 from edge.verdict import Scores
 
 Outputs = dict[str, Array]

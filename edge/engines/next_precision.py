@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edge.bundle import Bundle
-from edge.calibration_slot import CalibrationSlot
 from edge.engines.base import Engine
 from edge.errors import BuildStoppedError, PlanError
+from edge.slots.calibration_slot import CalibrationSlot
 
 NEXT = {"int8": "fp16", "fp16": "fp32"}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edge.calibration_tensors import CalibrationTensors
 from edge.engines.base import Engine, Outputs
 from edge.errors import BundleError, EngineError
 from edge.frame import Image
 from edge.graph_contract import IMAGE, GraphShape
+from edge.slots.calibration_tensors import CalibrationTensors
 
 KEEPS_FLOAT_LAYERS_FLOAT = ["WeightBiasQuantization"]
 """Optimisers that are left out: this one quantises a float layer between two 8-bit ones, by one scale for all channels."""

@@ -16,7 +16,7 @@ from edge.engines.open_tensorrt import CPU_ONLY, TENSORRT_ONLY, open_tensorrt
 from edge.engines.tensorrt_import import import_tensorrt
 from edge.engines.tensorrt_pycuda import ImageMemory
 from edge.errors import ConfigError
-from edge.locations import state_path
+from edge.storage.locations import state_path
 
 EngineChoice = Literal["auto", "onnxruntime", "tensorrt"]
 

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from edge.bundle import Bundle
-from edge.calibration_tensors import CalibrationTensors
 from edge.clock import Clock, SystemClock
 from edge.engines.build_observer import BuildObserver
 from edge.engines.cuda_device import CudaDevice
@@ -16,6 +15,7 @@ from edge.engines.tensorrt_import import import_tensorrt
 from edge.engines.tensorrt_pycuda import ImageMemory, TensorRTEngine
 from edge.errors import BuildStoppedError, BundleError, ConfigError, EngineError, OutputError, PlanError
 from edge.graph_contract import IMAGE
+from edge.slots.calibration_tensors import CalibrationTensors
 
 CPU_ONLY = "-cpu"
 """How the name of a precision ends that ONNX Runtime alone runs."""

@@ -19,12 +19,12 @@ from pathlib import Path
 import yaml
 
 from edge.clock import Clock
-from edge.durable_files import new_folder, write_file
 from edge.engines.build_observer import BuildObserver
 from edge.engines.tensorrt_builder import BuiltPlan
 from edge.errors import BuildStoppedError, ConfigError, PlanError
-from edge.file_lock import LOCK, lock_file, taken
-from edge.strict_yaml import StrictModel, load_yaml, parse
+from edge.storage.durable_files import new_folder, write_file
+from edge.storage.file_lock import LOCK, lock_file, taken
+from edge.storage.strict_yaml import StrictModel, load_yaml, parse
 
 FORMAT_VERSION = 1
 FOLDER = "engines"

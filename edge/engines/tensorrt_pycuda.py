@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 
 from edge import graph_contract
-from edge.calibration_tensors import CalibrationTensors
 from edge.clock import Clock, SystemClock
 from edge.engines.base import Engine, Outputs
 from edge.engines.cuda_device import CudaDevice
@@ -23,6 +22,7 @@ from edge.engines.tensorrt_import import collecting_log, import_tensorrt, numpy_
 from edge.errors import EngineError, PlanError
 from edge.frame import Image
 from edge.graph_contract import GraphShape
+from edge.slots.calibration_tensors import CalibrationTensors
 
 DEADLINE_MS = 1000
 FIRST_RUNS = 2

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import LineOpenError
-from edge.line_config import LineConfig
+from edge.line.line_config import LineConfig
 
 DEVICE_TREE = Path("/proc/device-tree")
 

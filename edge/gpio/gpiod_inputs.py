@@ -15,7 +15,7 @@ from edge.gpio.board_pins import line_address
 from edge.gpio.debounce import Debounce
 from edge.gpio.gpiod_chips import CONSUMER, FoundLine, find_line, import_gpiod, refused
 from edge.gpio.input_lines import Edge, InputLines
-from edge.line_config import InputConfig
+from edge.line.line_config import InputConfig
 
 BUFFERED = 1024
 """Edges that the kernel keeps for us, for each chip."""

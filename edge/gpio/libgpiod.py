@@ -6,7 +6,7 @@ from edge.errors import LineError
 from edge.gpio.base import OutputLine
 from edge.gpio.board_pins import line_address
 from edge.gpio.gpiod_chips import CONSUMER, find_line, import_gpiod, refused
-from edge.line_config import LineConfig
+from edge.line.line_config import LineConfig
 
 
 class GpiodLine(OutputLine):

@@ -12,7 +12,7 @@ from edge.gpio.input_lines import Edge, InputLines
 from edge.gpio.libgpiod import GpiodLine
 from edge.gpio.recording import RecordingLine
 from edge.gpio.recording_inputs import RecordingInputs
-from edge.line_config import InputConfig, LineConfig
+from edge.line.line_config import InputConfig, LineConfig
 
 Backend = Literal["gpiod", "recording"]
 

@@ -9,7 +9,7 @@ from edge.clock import Clock
 from edge.gpio.input_lines import Edge
 from edge.gpio.open_line import Backend, open_inputs
 from edge.gpio.recording_inputs import parts_passing
-from edge.trigger_config import TriggerConfig
+from edge.line.trigger_config import TriggerConfig
 from edge.triggers.base import ConveyorListener, Trigger
 from edge.triggers.conveyor import A, B, Conveyor
 from edge.triggers.encoder import EncoderTrigger

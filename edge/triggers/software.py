@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge.clock import Clock
 from edge.errors import LineError, LineOpenError
-from edge.private_socket import bound_socket, is_served, remove_socket, short_path
+from edge.storage.private_socket import bound_socket, is_served, remove_socket, short_path
 from edge.triggers.base import Trigger, TriggerEvent
 from edge.triggers.pitch_watch import PitchWatch
 

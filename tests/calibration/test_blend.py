@@ -6,7 +6,7 @@ import pytest
 from calibration.blend import blend_center
 from calibration.center import derive_center
 from calibration.feature_moments import MomentSums, add_moments
-from edge.calibration_tensors import CalibrationTensors
+from edge.slots.calibration_tensors import CalibrationTensors
 from tests.calibration.test_center import SHAPE, features
 
 

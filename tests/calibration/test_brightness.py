@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.brightness import DEVIATIONS, LEAST_WIDTH, brightness_range
-from edge.calibration_tensors import CalibrationTensors
+from edge.slots.calibration_tensors import CalibrationTensors
 from tests.tiny_bundle import SHAPE
 
 

@@ -11,11 +11,11 @@ import yaml
 
 from calibration.cli import main
 from edge.cameras.camera_settings import CameraSettings
-from edge.capture_session import CaptureSession
+from edge.capture.capture_session import CaptureSession
 from edge.cli import main as inspect_main
 from edge.clock import SystemClock
-from edge.image_file import list_images
-from edge.station_view import View
+from edge.line.station_view import View
+from edge.pictures.image_file import list_images
 from tests.different_parts import different_part
 
 

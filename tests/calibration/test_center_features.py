@@ -19,13 +19,13 @@ from calibration.normal_images import ImageList
 from calibration.prepared_images import AHEAD, prepared_images
 from calibration.run_normal_images import read_terms
 from edge.bundle import open_bundle
-from edge.calibration_tensors import CalibrationTensors
 from edge.engines.base import Engine
 from edge.engines.open_engine import open_engine
 from edge.errors import ImageError
 from edge.graph_contract import FeatureGroup, GraphShape
+from edge.line.station_view import StationView, station_view
+from edge.slots.calibration_tensors import CalibrationTensors
 from edge.station_config import StationConfig
-from edge.station_view import StationView, station_view
 from tests.tiny_bundle import SHAPE, part_image
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.slot_record import RECORD
+from edge.slots.slot_record import RECORD
 from tests.calibration.test_cli import calibrate, error_line, record
 from tests.calibration.test_report import defects, page_of
 from tests.tiny_bundle import part_image
@@ -89,9 +89,9 @@ def test_a_folder_without_pictures_stops_it_before_anything_is_derived(
 
 def test_an_edited_count_is_found_and_a_slot_without_counts_still_loads(bundle_dir: Path, normal_dir: Path, tmp_path: Path) -> None:
     from edge.bundle import open_bundle
-    from edge.calibration_slot import SlotStore
     from edge.errors import HashMismatchError
-    from edge.slot_record import SlotRecord
+    from edge.slots.calibration_slot import SlotStore
+    from edge.slots.slot_record import SlotRecord
 
     assert calibrate(normal_dir, "--bundle", bundle_dir, "--check", defects(tmp_path / "bad")) == 0
     store = SlotStore(bundle_dir.parent, open_bundle(bundle_dir))

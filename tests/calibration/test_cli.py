@@ -11,7 +11,7 @@ import yaml
 
 from calibration.cli import main
 from edge.bundle import file_sha256
-from edge.image_file import read_image
+from edge.pictures.image_file import read_image
 from tests.tiny_bundle import part_image, write_tiny_bundle
 
 

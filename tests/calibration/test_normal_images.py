@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from calibration.binomial_bound import images_needed
 from calibration.normal_images import BLEND_FROM, EXACT_CENTER, MINIMUM_FRESH, MINIMUM_WEIGHTS, SITE_FROM, Jobs, assign_jobs
 from edge.errors import ImageError
-from edge.image_file import Survey
+from edge.pictures.image_file import Survey
 
 
 def survey(fresh: int, seen: int = 0, sessions: int = 1) -> tuple[Survey, set[str]]:

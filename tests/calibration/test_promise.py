@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from edge.bundle import file_sha256
-from edge.slot_record import RECORD
+from edge.slots.slot_record import RECORD
 from tests.calibration.test_cli import calibrate, error_line, record
 from tests.tiny_bundle import part_image
 

@@ -21,13 +21,13 @@ from edge.cameras.recorded import RecordedCamera
 from edge.cameras.shared_frames import SharedFrames
 from edge.cameras.v4l2 import lock_v4l2
 from edge.cameras.video import VideoFileCamera
+from edge.capture.frame_server import FrameServer, SharedCamera
 from edge.clock import SystemClock
 from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError, EndOfStream, FrameError
-from edge.frame_server import FrameServer, SharedCamera
-from edge.recorded_run import FRAMES as RECORDED_FRAMES
-from edge.recorded_run import RecordedPart, RecordedRun, RecordedVerdict, RunHeader, pixels_sha256
+from edge.line.station_view import View
+from edge.records.recorded_run import FRAMES as RECORDED_FRAMES
+from edge.records.recorded_run import RecordedPart, RecordedRun, RecordedVerdict, RunHeader, pixels_sha256
 from edge.station_config import CameraConfig
-from edge.station_view import View
 from tests.tiny_bundle import part_image
 
 CLOCK = SystemClock()

@@ -13,7 +13,7 @@ from edge.clock import SystemClock
 from edge.doctor.finding import Finding, Findings, Status
 from edge.doctor.lines import check_lines, check_loopback
 from edge.station_config import StationConfig
-from edge.strict_yaml import parse
+from edge.storage.strict_yaml import parse
 from tests.contracts.test_input_lines import chip
 
 gpiod = pytest.importorskip("gpiod")

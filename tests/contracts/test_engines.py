@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from edge.bundle import open_bundle
-from edge.calibration_tensors import CalibrationTensors
 from edge.engines.base import Engine
 from edge.engines.open_engine import open_engine
 from edge.errors import BundleError, EngineError, SlotError
 from edge.preprocess import preprocess
+from edge.slots.calibration_tensors import CalibrationTensors
 from tests.standins.machine import Machine
 from tests.tiny_bundle import SHAPE, part_image, write_tiny_bundle
 

@@ -18,7 +18,7 @@ from edge.gpio.gpiod_inputs import GpiodInputs
 from edge.gpio.input_lines import Edge, InputLines
 from edge.gpio.libgpiod import GpiodLine
 from edge.gpio.recording_inputs import RecordingInputs
-from edge.line_config import InputConfig, LineConfig
+from edge.line.line_config import InputConfig, LineConfig
 from tests.contracts.test_lines import SIMULATED_CHIP
 
 OFFSETS = {"eye": 0, "encoder A": 1}

@@ -14,7 +14,7 @@ from edge.errors import LineError, LineOpenError
 from edge.gpio.base import OutputLine
 from edge.gpio.libgpiod import GpiodLine
 from edge.gpio.recording import RecordingLine
-from edge.line_config import LineConfig
+from edge.line.line_config import LineConfig
 
 SIMULATED_CHIP = "EDGE_INSPECT_GPIO_SIM"
 """Label and sysfs folder of a gpio-sim chip, as `label:/sys/devices/platform/…/gpiochipN`; set by tests/hil."""

@@ -8,9 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.bound_slot import BoundSlot
 from edge.bundle import open_bundle
-from edge.calibration_slot import SlotStore
 from edge.cameras.base import Camera
 from edge.cameras.image_folder import ImageFolderCamera
 from edge.cameras.lasting_camera import LastingCamera
@@ -20,14 +18,16 @@ from edge.engines.open_engine import open_engine
 from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError, EndOfStream, LineError
 from edge.gpio.recording import RecordingLine
 from edge.inspection_loop import InspectionLoop
-from edge.part_feed import FreeFeed, Seen
-from edge.part_line import FreeLine
-from edge.product import CurrentProduct, Product
-from edge.reject_gate import RejectGate
-from edge.reject_line import RejectLine
-from edge.slot_watcher import SlotWatcher
+from edge.line.part_feed import FreeFeed, Seen
+from edge.line.part_line import FreeLine
+from edge.line.reject_gate import RejectGate
+from edge.line.reject_line import RejectLine
+from edge.line.station_view import station_view
+from edge.products.product import CurrentProduct, Product
+from edge.slots.bound_slot import BoundSlot
+from edge.slots.calibration_slot import SlotStore
+from edge.slots.slot_watcher import SlotWatcher
 from edge.station_config import StationConfig
-from edge.station_view import station_view
 from edge.verdict import Outcome, Verdict
 from tests.tiny_bundle import SHAPE, part_image
 

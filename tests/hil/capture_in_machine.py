@@ -16,7 +16,7 @@ from edge.cameras.v4l2 import CONTROLS
 
 MODULE = [sys.executable, "-m"]
 # vivid's pattern moves, but is as sharp everywhere: all of it is kept.
-CAPTURE = [*MODULE, "edge.capture_cli", "--every", "0.1", "--same-below", "0"]
+CAPTURE = [*MODULE, "edge.capture.capture_cli", "--every", "0.1", "--same-below", "0"]
 
 
 def controls_now() -> dict[str, float]:

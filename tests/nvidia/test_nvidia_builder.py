@@ -191,7 +191,7 @@ class LayerTable(rtx.ILogger):  # type: ignore[misc]
 
 def quantised_graphs(path: Path) -> tuple[onnx.ModelProto, dict[str, onnx.ModelProto]]:
     torch = pytest.importorskip("torch")
-    from edge.calibration_tensors import CalibrationTensors
+    from edge.slots.calibration_tensors import CalibrationTensors
     from tools.convert_fp16 import convert_fp16
     from tools.export_onnx import write_onnx
     from tools.inspection_graph import InspectionGraph

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.calibration_tensors import CalibrationTensors
+from edge.slots.calibration_tensors import CalibrationTensors
 from tools.benchmark.calibration_splits import SetTerms, measure_splits
 from tools.benchmark.cli import main as bench
 from tools.benchmark.own_center_coverage import PartWorld, PixelEngine, own_center_coverage, session_coverage

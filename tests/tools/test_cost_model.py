@@ -82,7 +82,7 @@ def test_the_record_and_the_tables_say_that_nothing_was_measured() -> None:
 @pytest.mark.torch
 def test_every_layer_of_a_real_graph_is_counted(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    from edge.calibration_tensors import CalibrationTensors
+    from edge.slots.calibration_tensors import CalibrationTensors
     from tests.trainer.conftest import SMALL
     from tools.export_onnx import write_onnx
     from tools.inspection_graph import InspectionGraph

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from edge.drift import FIGURES
+from edge.drift.drift_detector import FIGURES
 from edge.verdict import Scores
 from tools.benchmark import drift
 from tools.benchmark.drift_simulation import CHANGES, DEVIATION, Calibration, Line, false_alarms, first_alarms, told

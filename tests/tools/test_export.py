@@ -15,15 +15,15 @@ import torch
 
 from calibration.cli import main as calibrate_main
 from edge.bundle import open_bundle
-from edge.calibration_slot import SlotStore
-from edge.calibration_tensors import CalibrationTensors
 from edge.engines.open_engine import open_engine
 from edge.errors import ConfigError
 from edge.graph_contract import FeatureGroup, FeatureNorm
-from edge.image_file import read_image
+from edge.line.station_view import station_view
+from edge.pictures.image_file import read_image
 from edge.preprocess import preprocess
+from edge.slots.calibration_slot import SlotStore
+from edge.slots.calibration_tensors import CalibrationTensors
 from edge.station_config import StationConfig
-from edge.station_view import station_view
 from tests.trainer.conftest import SMALL, demo_dir  # noqa: F401 - a fixture
 from tools import export_onnx, precision_models, precision_search
 from tools.demo_images import demo_image

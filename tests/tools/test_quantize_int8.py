@@ -17,9 +17,9 @@ pytest.importorskip("torch")
 import torch
 from onnx import ModelProto, NodeProto, TensorProto
 
-from edge.calibration_tensors import CalibrationTensors
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.graph_contract import GraphShape
+from edge.slots.calibration_tensors import CalibrationTensors
 from tests.tools.test_convert_fp16 import types
 from tools.activation_ranges import Histogram, asymmetric_range, symmetric_range
 from tools.convert_fp16 import PrecisionError, layer_name

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge.clock import ManualClock
-from edge.part_tracker import Action, Finished, Part, PartTiming
+from edge.line.part_tracker import Action, Finished, Part, PartTiming
 from edge.verdict import Outcome, Verdict
 from tools.benchmark.cli import main
 from tools.benchmark.soak_account import Account, Soak

@@ -13,9 +13,9 @@ from calibration.cli import main as calibrate
 from edge.bundle import open_bundle
 from edge.engines.open_engine import open_engine
 from edge.errors import ConfigError
-from edge.image_file import read_image
+from edge.pictures.image_file import read_image
 from edge.preprocess import preprocess
-from edge.strict_yaml import parse
+from edge.storage.strict_yaml import parse
 from tests.trainer.conftest import SMALL
 from tools.export_cli import main as export
 from tools.inspection_graph import InspectionGraph, pool

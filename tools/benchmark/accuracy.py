@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from edge.calibration_slot import CalibrationSlot
 from edge.engines.base import Engine
 from edge.errors import ImageError
 from edge.frame import Image
-from edge.image_file import read_image
-from edge.station_view import StationView
+from edge.line.station_view import StationView
+from edge.pictures.image_file import read_image
+from edge.slots.calibration_slot import CalibrationSlot
 from edge.verdict import Scores
 from tools.auroc import auroc
 from tools.benchmark.labelled_set import LabelledSet

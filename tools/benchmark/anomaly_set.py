@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.errors import ConfigError
 from edge.frame import Image
-from edge.image_file import read_image, survey_images
+from edge.pictures.image_file import read_image, survey_images
 from edge.preprocess import preprocess
 from tools.benchmark.labelled_set import find_labelled_sets
 from tools.synthetic_anomalies import GLOBAL, LOCAL, global_anomaly, local_anomaly

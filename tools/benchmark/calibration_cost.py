@@ -16,9 +16,9 @@ from calibration.cli import main as calibrate
 from edge.bundle import Bundle
 from edge.engines.open_engine import open_engine
 from edge.errors import ImageError
-from edge.image_file import read_image, survey_images
+from edge.line.station_view import station_view
+from edge.pictures.image_file import read_image, survey_images
 from edge.station_config import load_station
-from edge.station_view import station_view
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from rich.table import Table
 
 from calibration.threshold import DEFAULT_CONFIDENCE
 from edge.bundle import open_bundle
-from edge.durable_files import write_file
 from edge.errors import ConfigError
+from edge.storage.durable_files import write_file
 from tools.benchmark.calibration_cost import CalibrationCost, measure_cost
 from tools.benchmark.calibration_splits import SPLITS, SplitRates, measure_splits, read_set
 from tools.benchmark.labelled_set import open_labelled_set

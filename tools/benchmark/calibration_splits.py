@@ -17,9 +17,9 @@ from calibration.threshold import DEFAULT_CONFIDENCE, choose_threshold
 from edge.bundle import open_bundle
 from edge.engines.open_engine import open_engine
 from edge.errors import ImageError
-from edge.image_file import Survey, survey_images
+from edge.line.station_view import station_view
+from edge.pictures.image_file import Survey, survey_images
 from edge.station_config import load_station
-from edge.station_view import station_view
 from tools.benchmark.labelled_set import LabelledSet
 from tools.benchmark.simulated_scores import Values
 

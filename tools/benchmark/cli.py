@@ -16,16 +16,16 @@ from rich.console import Console
 from rich.progress import Progress
 
 from edge.bundle import open_bundle
-from edge.calibration_slot import SlotStore
+from edge.console.exit_code import reported
+from edge.console.flags import MOST_THREADS, add_bundle_flags, add_engine_flags, add_running_flags, add_station_flag, whole_number
 from edge.engines.build_observer import ConsoleObserver
 from edge.engines.open_engine import open_chosen_engine
 from edge.errors import EXIT_FAILED, ConfigError
-from edge.exit_code import reported
-from edge.flags import MOST_THREADS, add_bundle_flags, add_engine_flags, add_running_flags, add_station_flag, whole_number
-from edge.locations import bundle_path, state_path, station_path
+from edge.line.station_view import station_view
+from edge.slots.calibration_slot import SlotStore
 from edge.station_config import StationConfig, load_station
-from edge.station_view import station_view
-from edge.strict_yaml import load_yaml, parse
+from edge.storage.locations import bundle_path, state_path, station_path
+from edge.storage.strict_yaml import load_yaml, parse
 from tools.benchmark.accuracy import Accuracy, measure_accuracy
 from tools.benchmark.labelled_set import find_labelled_sets, open_labelled_set
 from tools.benchmark.latency import Latency, measure_latency

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from edge.durable_files import write_file
 from edge.errors import OutputError
 from edge.frame import Image
+from edge.storage.durable_files import write_file
 from tools.benchmark.anomaly_set import SYNTHETIC_EACH, find_sets, load_anomaly_set
 from tools.benchmark.complementarity_figures import GROUPS, SCORES, Figures, by_source, figures_of
 from tools.benchmark.complementarity_report import examples, montage, plot, report

@@ -23,10 +23,10 @@ import trainer
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.errors import ImageError, InputError
 from edge.frame import Image
-from edge.image_file import read_image
+from edge.pictures.image_file import read_image
+from edge.pictures.usual_change import usual_change
 from edge.preprocess import preprocess
-from edge.strict_yaml import StrictModel, parse
-from edge.usual_change import usual_change
+from edge.storage.strict_yaml import StrictModel, parse
 from tools.benchmark.anomaly_set import AnomalySet, Kind
 from tools.export_onnx import write_onnx
 from tools.inspection_graph import InspectionGraph

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.durable_files import new_folder
 from edge.errors import ImageError
-from edge.image_file import list_images
+from edge.pictures.image_file import list_images
+from edge.storage.durable_files import new_folder
 from tools.benchmark.labelled_set import LabelledSet
 
 SHARE = 0.05

@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.progress import Progress
 from rich.table import Table
 
-from edge.drift import FIGURES
+from edge.drift.drift_detector import FIGURES
 from tools.benchmark.drift_simulation import CHANGES, Calibration, Change, Line, Shape, false_alarms, told
 from tools.benchmark.report_files import write_report
 

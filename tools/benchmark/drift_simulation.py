@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.threshold import choose_threshold
-from edge.drift import FIGURES, LIMIT, REJECT_LIMIT, SCORES, Cause, DriftMonitor, allowance, reject_steps
-from edge.slot_record import QUANTILES, Baseline
+from edge.drift.drift_detector import FIGURES, LIMIT, REJECT_LIMIT, SCORES, Cause, DriftMonitor, allowance, reject_steps
+from edge.slots.slot_record import QUANTILES, Baseline
 from edge.verdict import Scores
 
 Values = NDArray[np.float64]

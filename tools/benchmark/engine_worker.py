@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from edge.bundle import Bundle, open_bundle
-from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.decision import decide
 from edge.engines.base import Engine
 from edge.engines.open_engine import EngineChoice, open_engine
@@ -18,9 +17,10 @@ from edge.engines.plan_cache import PlanCache
 from edge.engines.tensorrt_pycuda import ImageMemory
 from edge.errors import ImageError
 from edge.frame import Image
-from edge.image_file import list_images, read_image
+from edge.line.station_view import StationView, station_view
+from edge.pictures.image_file import list_images, read_image
+from edge.slots.calibration_slot import CalibrationSlot, SlotStore
 from edge.station_config import load_station
-from edge.station_view import StationView, station_view
 from tools.auroc import auroc
 from tools.benchmark.accuracy import ALL, measure_accuracy
 from tools.benchmark.labelled_set import LabelledSet, open_labelled_set

@@ -21,13 +21,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from edge.bundle import Bundle, open_bundle
-from edge.durable_files import write_file
 from edge.engines.build_observer import ConsoleObserver
 from edge.engines.open_engine import EngineChoice, tensorrt_is_here
 from edge.engines.open_tensorrt import CPU_ONLY
 from edge.errors import EngineError
-from edge.image_file import list_images
-from edge.locations import bundle_path, state_path, station_path
+from edge.pictures.image_file import list_images
+from edge.storage.durable_files import write_file
+from edge.storage.locations import bundle_path, state_path, station_path
 from tools.benchmark.board_power import BoardPower
 from tools.benchmark.engine_process import EngineProcess
 from tools.benchmark.engine_worker import Task

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import ImageError
-from edge.image_file import IMAGE_SUFFIXES, list_images
+from edge.pictures.image_file import IMAGE_SUFFIXES, list_images
 
 GOOD = "good"
 

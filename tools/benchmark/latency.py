@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from edge.bound_slot import BoundSlot
-from edge.calibration_slot import CalibrationSlot
 from edge.cameras.base import Camera
 from edge.cameras.image_folder import ImageFolderCamera
 from edge.cameras.lasting_camera import LastingCamera
@@ -21,14 +19,16 @@ from edge.engines.base import Engine, Inference
 from edge.errors import ImageError
 from edge.gpio.recording import RecordingLine
 from edge.inspection_loop import InspectionLoop
-from edge.part_feed import FreeFeed, Seen
-from edge.part_line import FreeLine
-from edge.product import CurrentProduct, Product
-from edge.reject_gate import RejectGate
-from edge.reject_line import RejectLine
-from edge.station_view import StationView
+from edge.line.part_feed import FreeFeed, Seen
+from edge.line.part_line import FreeLine
+from edge.line.reject_gate import RejectGate
+from edge.line.reject_line import RejectLine
+from edge.line.station_view import StationView
+from edge.products.product import CurrentProduct, Product
+from edge.records.verdict_log import VerdictLog
+from edge.slots.bound_slot import BoundSlot
+from edge.slots.calibration_slot import CalibrationSlot
 from edge.verdict import Verdict
-from edge.verdict_log import VerdictLog
 from tools.benchmark.peak_memory import peak_memory_mb
 from tools.benchmark.throughput import Throughput, measure_throughput
 

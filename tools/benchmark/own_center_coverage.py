@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from calibration.derive import derive
 from calibration.normal_images import ImageList, assign_jobs
-from edge.calibration_tensors import CalibrationTensors
 from edge.engines.base import Engine, Outputs
 from edge.frame import Image
 from edge.graph_contract import FeatureGroup, GraphShape
-from edge.image_file import Survey
+from edge.line.station_view import station_view
+from edge.pictures.image_file import Survey
+from edge.slots.calibration_tensors import CalibrationTensors
 from edge.station_config import StationConfig
-from edge.station_view import station_view
 from tools.benchmark.promise_coverage import Coverage
 
 SIDE, GRID, STRIDE = 16, 8, 4

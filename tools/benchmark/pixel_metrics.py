@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.calibration_tensors import Array
+from edge.slots.calibration_tensors import Array
 
 PRO_LIMIT = 0.3
 """False-positive rate up to which PRO is integrated, as in the paper."""

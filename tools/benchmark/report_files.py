@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from edge.durable_files import write_file
 from edge.errors import OutputError
+from edge.storage.durable_files import write_file
 
 
 def require_folder(folder: Path) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from edge.bundle import file_sha256
 from edge.errors import ImageError
-from edge.image_file import read_image
+from edge.pictures.image_file import read_image
 from tools.benchmark.accuracy import ALL, Accuracy, measure_accuracy
 from tools.benchmark.contamination import Contamination, contaminate
 from tools.benchmark.disturbances import DISTURBANCES

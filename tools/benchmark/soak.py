@@ -12,36 +12,36 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from edge.arm import Arm
-from edge.bound_slot import BoundSlot
-from edge.calibration_slot import CalibrationSlot
 from edge.cameras.base import Camera
 from edge.cameras.lasting_camera import LastingCamera
-from edge.challenge import Challenge, ChallengeConfig
 from edge.clock import SystemClock
 from edge.engines.base import Engine, Inference
 from edge.errors import ConfigError
 from edge.frame import Image
-from edge.frame_health import FrameHealth
 from edge.gpio.recording import RecordingLine
-from edge.guarded_line import GuardedLine
 from edge.inspection_loop import InspectionLoop
-from edge.keeping import Keeping
-from edge.line_states import LineStates
-from edge.line_stop import LineStop
-from edge.part_feed import AheadFeed, Seen, TriggeredFeed
-from edge.part_line import TrackedLine
-from edge.part_tracker import Finished, Part, PartTiming, PartTracker
-from edge.product import CurrentProduct, Product
-from edge.records_config import ArchiveConfig
-from edge.reject_line import RejectLine
-from edge.state_outputs import StateOutputs
+from edge.line.arm import Arm
+from edge.line.guarded_line import GuardedLine
+from edge.line.line_stop import LineStop
+from edge.line.part_feed import AheadFeed, Seen, TriggeredFeed
+from edge.line.part_line import TrackedLine
+from edge.line.part_tracker import Finished, Part, PartTiming, PartTracker
+from edge.line.reject_line import RejectLine
+from edge.line.station_view import StationView
+from edge.line.trigger_watch import TriggerWatch
+from edge.pictures.frame_health import FrameHealth
+from edge.products.product import CurrentProduct, Product
+from edge.records.keeping import Keeping
+from edge.records.records_config import ArchiveConfig
+from edge.records.verdict_log import VerdictLog
+from edge.slots.bound_slot import BoundSlot
+from edge.slots.calibration_slot import CalibrationSlot
 from edge.station_config import StationConfig
-from edge.station_view import StationView
-from edge.supervisor import Supervisor
-from edge.trigger_watch import TriggerWatch
+from edge.supervision.challenge import Challenge, ChallengeConfig
+from edge.supervision.line_states import LineStates
+from edge.supervision.state_outputs import StateOutputs
+from edge.supervision.supervisor import Supervisor
 from edge.verdict import Verdict
-from edge.verdict_log import VerdictLog
 from tools.benchmark.peak_memory import resident_memory_mb
 from tools.benchmark.soak_account import NONE, Account, Soak, quantiles_ms
 from tools.benchmark.soak_scene import NotedFeed, NotedParts, Script, ScriptedCamera, ScriptedEngine, ScriptedTrigger

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from rich.console import Group
 from rich.table import Table
 
-from edge.part_tracker import Action, Finished
-from edge.schedule_error import ScheduleError
+from edge.line.part_tracker import Action, Finished
+from edge.line.schedule_error import ScheduleError
 from edge.verdict import Outcome, Verdict
 from tools.benchmark.report_files import write_report
 from tools.benchmark.soak_scene import Kind, Script

@@ -11,20 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import graph_contract
-from edge.calibration_tensors import CalibrationTensors
 from edge.cameras.base import Camera
 from edge.clock import Clock
 from edge.engines.base import Engine, Outputs
 from edge.errors import CameraLostError, CameraTimeoutError, EngineError
 from edge.frame import Image
 from edge.inspection_loop import Feed
-from edge.part_feed import Seen
-from edge.part_tracker import Part, PartTiming
+from edge.line.part_feed import Seen
+from edge.line.part_tracker import Part, PartTiming
+from edge.slots.calibration_tensors import CalibrationTensors
 from edge.triggers.base import Trigger, TriggerEvent
 
 BAD_SHARE, FAULT_SHARE = 0.02, 0.03
 LOST_EVERY, LOST_AT = 10_000, 150
-"""A camera that is lost more often is waited for ever longer (edge/camera_backoff.py), and then nothing else is tested."""
+"""A camera lost more often is waited for ever longer (edge/supervision/camera_backoff.py), and then nothing else is tested."""
 MOST_WAITING = 2
 """Parts without a verdict, where the stages set the pace."""
 SILENCE_S = 10.0

@@ -8,13 +8,13 @@ import numpy as np
 
 from edge import graph_contract
 from edge.bundle import ReferenceImage
-from edge.calibration_slot import FORMAT_VERSION, CalibrationSlot
-from edge.calibration_tensors import CalibrationTensors
 from edge.engines.base import Engine, Outputs
 from edge.frame import Image
 from edge.graph_contract import FeatureGroup, GraphShape
-from edge.slot_record import QUANTILES, Baseline, Promise, SlotRecord
-from edge.station_view import View
+from edge.line.station_view import View
+from edge.slots.calibration_slot import FORMAT_VERSION, CalibrationSlot
+from edge.slots.calibration_tensors import CalibrationTensors
+from edge.slots.slot_record import QUANTILES, Baseline, Promise, SlotRecord
 
 SHAPE = GraphShape(
     height=64, width=64, groups=[FeatureGroup(channels=2, norm="nearest")], centers=1,

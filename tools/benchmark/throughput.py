@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.bound_slot import BoundSlot
-from edge.calibration_slot import CalibrationSlot
 from edge.cameras.base import Camera
 from edge.cameras.image_folder import ImageFolderCamera
 from edge.cameras.lasting_camera import LastingCamera
@@ -20,19 +18,21 @@ from edge.clock import Clock, SystemClock
 from edge.engines.base import Engine, Inference
 from edge.errors import EndOfStream, FrameError
 from edge.gpio.recording import RecordingLine
-from edge.image_file import list_images, read_image
 from edge.inspection_loop import InspectionLoop
-from edge.keeping import Keeping
-from edge.part_feed import AheadFeed, FreeFeed, Seen
-from edge.part_line import FreeLine
-from edge.product import CurrentProduct, Product
-from edge.records_config import ArchiveConfig
-from edge.reject_gate import RejectGate
-from edge.reject_line import RejectLine
+from edge.line.part_feed import AheadFeed, FreeFeed, Seen
+from edge.line.part_line import FreeLine
+from edge.line.reject_gate import RejectGate
+from edge.line.reject_line import RejectLine
+from edge.line.station_view import StationView
+from edge.pictures.image_file import list_images, read_image
+from edge.products.product import CurrentProduct, Product
+from edge.records.keeping import Keeping
+from edge.records.records_config import ArchiveConfig
+from edge.records.verdict_log import VerdictLog
+from edge.slots.bound_slot import BoundSlot
+from edge.slots.calibration_slot import CalibrationSlot
 from edge.station_config import StationConfig
-from edge.station_view import StationView
 from edge.verdict import Verdict
-from edge.verdict_log import VerdictLog
 
 ROUNDS = 10
 WARM_UP = 3

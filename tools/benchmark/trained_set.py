@@ -13,16 +13,16 @@ from rich.console import Console
 
 from calibration.cli import main as calibrate
 from edge.bundle import Bundle, open_bundle
-from edge.calibration_slot import CalibrationSlot, SlotStore
 from edge.clock import SystemClock
-from edge.durable_files import write_file
 from edge.engines.base import Engine
 from edge.engines.open_engine import EngineChoice, open_engine
 from edge.engines.tensorrt_pycuda import ImageMemory
 from edge.errors import BundleError, EdgeInspectError
-from edge.locations import station_path
+from edge.line.station_view import StationView, station_view
+from edge.slots.calibration_slot import CalibrationSlot, SlotStore
 from edge.station_config import load_station
-from edge.station_view import StationView, station_view
+from edge.storage.durable_files import write_file
+from edge.storage.locations import station_path
 from tools.cost_model import GraphCost, graph_cost
 from tools.export_onnx import export_bundle
 from trainer import checkpoint

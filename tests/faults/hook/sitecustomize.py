@@ -28,7 +28,7 @@ if "FAULT_PLAN" in os.environ:
         from edge.engines import base as engines
         from edge.frame import Frame
         from edge.gpio.recording import RecordingLine
-        from edge.station_view import StationView
+        from edge.line.station_view import StationView
 
         faults = {int(index): fault for index, fault in PLAN["faults"].items()}
         seen: set[str] = set()

@@ -1,0 +1,1 @@
+"""What a command says to a person, and how it ends."""

@@ -1,0 +1,1 @@
+"""Whether the parts of late are still like those of the calibration."""

@@ -1,0 +1,1 @@
+"""A picture by itself: read from a file, its light and sharpness, whether the view has moved."""

@@ -1,0 +1,1 @@
+"""What one product needs to be inspected, and how it is opened."""

@@ -1,0 +1,1 @@
+"""Calibration slots: what `calibrate` leaves on the device, which one is in use, and who put it there."""

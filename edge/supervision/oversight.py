@@ -1,0 +1,93 @@
+"""What watches over a run: its state for people and machines, the challenge part, heartbeat and watchdog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from edge.clock import Clock
+from edge.line.guarded_line import GuardedLine
+from edge.line.heartbeat_line import HeartbeatLine
+from edge.line.output_lines import OutputLines
+from edge.line.part_line import PartLine
+from edge.records.keeping import Keeping
+from edge.station_config import StationConfig
+from edge.supervision.challenge import Challenge
+from edge.supervision.challenge_announcement import ChallengeAnnouncement
+from edge.supervision.line_states import LineStates, Transition
+from edge.supervision.service_manager import ServiceManager
+from edge.supervision.state_outputs import StateOutputs
+from edge.supervision.watchdog import Watchdog
+
+HEARTBEAT_MS = 200
+"""Period of the heartbeat line."""
+CYCLE_SPARE_MS = 3000
+"""How much longer than the longest wait for a picture a cycle may take, before the program is taken to hang."""
+
+
+class Oversight:
+    """``states`` from the start; ``guard`` makes the rest, once there is a line. announce: one line for people, must not wait."""
+
+    def __init__(
+        self,
+        station: StationConfig,
+        outputs: OutputLines | None,
+        kept: Keeping,
+        announce: Callable[[str], None],
+        manager: ServiceManager,
+        clock: Clock,
+    ) -> None:
+        self._station, self._outputs, self._kept, self._announce = station, outputs, kept, announce
+        self._manager, self._clock = manager, clock
+        self._lamps = StateOutputs(outputs, station.shadow, self._changed)
+        self.states = LineStates(self._lamps, clock)
+        self.challenge = Challenge(station.challenge)
+
+    def guard(self, parts: PartLine, state: Path, stack: ExitStack) -> GuardedLine:
+        """The line as the states allow it; what needs closing is put on ``stack``. Raises LineOpenError."""
+        station, clock = self._station, self._clock
+        self._announcement = ChallengeAnnouncement(state)
+        self.guarded = GuardedLine(parts, self.states, self._lamps, self.challenge, clock)
+        longest_ms = max(station.camera.read_timeout_ms, station.timing.deadline_ms) + CYCLE_SPARE_MS
+        line = self._outputs.take("heartbeat") if self._outputs is not None else None
+        self._heartbeat = HeartbeatLine(line, HEARTBEAT_MS, longest_ms, clock)
+        stack.callback(self._heartbeat.close)
+        limit_ns = longest_ms * 1_000_000
+        self.watchdog = Watchdog(limit_ns, self._late, lambda: self.states.clear("watchdog"), self._manager, clock)
+        return self.guarded
+
+    def stop_line(self, reason: str) -> None:
+        """No part may go on, for ``reason``; only a person ends that."""
+        self._lamps.stop_line()
+        self.states.fail("line stop", f"{reason}; look for it, then start edge-inspect anew")
+
+    def beat(self) -> None:
+        """As Watchdog.beat, for who listens on a line, too."""
+        self._heartbeat.beat()
+        self.watchdog.beat()
+
+    def look(self) -> None:
+        """Once: what is to be seen beside the pictures."""
+        if self._announcement.came():
+            self.challenge.announce(self._clock.monotonic_ns())
+            self._announce("the next part is the challenge part")
+        if self._heartbeat.failure is not None:
+            self.states.weaken("heartbeat", str(self._heartbeat.failure))
+
+    def precision(self, degraded: str) -> None:
+        """What the engine stands in for and why; empty where it is as asked."""
+        if degraded:
+            self.states.weaken("precision", degraded)
+        else:
+            self.states.clear("precision")
+
+    def _changed(self, change: Transition) -> None:
+        self._kept.audit("state", **change.record())
+        self._manager.status(f"{change.after.value}: {change.reason}" if change.reason else change.after.value)
+        if change.reason:
+            self._announce(f"{change.before.value} → {change.after.value}: {change.reason}")
+
+    def _late(self, reason: str) -> None:
+        self.states.fail("watchdog", reason)
+        self.guarded.fault_all(reason)

@@ -1,0 +1,49 @@
+"""The lines that tell the machine how the inspection stands: ready, fault, ok, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edge.line.output_lines import OutputLines
+from edge.line.shadow import STAYS_OFF
+from edge.supervision.line_states import Transition
+from edge.supervision.states import OUTPUTS, Outputs, State
+from edge.verdict import Outcome
+
+
+class StateOutputs:
+    """Drives them for each change of state, which it then hands to ``told``. Any thread; raises LineError where one is not driven.
+
+    lines: None where no line is driven at all. shadow: ``ready`` and ``ok`` stay off. The conveyor runs from when everything is
+    open until the end, unless ``stop_line`` was called; that lasts until a person has looked and started the inspection anew.
+    """
+
+    def __init__(self, lines: OutputLines | None, shadow: bool, told: Callable[[Transition], None]) -> None:
+        self._lines, self._off, self._told = lines, STAYS_OFF if shadow else frozenset[str](), told
+        self._outputs: Outputs = OUTPUTS[State.STARTING]
+        self._good = self._stopped = False
+
+    def __call__(self, change: Transition) -> None:
+        """``change`` happened."""
+        self._outputs = OUTPUTS[change.after]
+        try:
+            self._set("ready", self._outputs.ready)
+            self._set("fault", self._outputs.fault)
+            self._set("ok", self._outputs.ok and self._good)
+            self._set("stop", self._stopped or change.after in (State.STARTING, State.STOPPED))
+        finally:
+            self._told(change)
+
+    def judged(self, outcome: Outcome) -> None:
+        """A part was judged."""
+        self._good = outcome is Outcome.PASS
+        self._set("ok", self._outputs.ok and self._good)
+
+    def stop_line(self) -> None:
+        """A bad part may have gone on: the conveyor must stand."""
+        self._stopped = True
+        self._set("stop", True)
+
+    def _set(self, name: str, value: bool) -> None:
+        if self._lines is not None and name not in self._off:
+            self._lines.set(name, value)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from edge.clock import SystemClock
+from edge.errors import LineError
+from edge.gpio.recording import RecordingLine
+from edge.line.part_line import FreeLine
+from edge.line.reject_gate import RejectGate
+from edge.line.reject_line import RejectLine
+from edge.verdict import Outcome
+
+
+class WatchedLine(RecordingLine):
+    """A recording line that tells when it was driven to reject, and can break."""
+
+    def __init__(self) -> None:
+        super().__init__("reject", True, SystemClock())
+        self.rejected = threading.Event()
+        self.broken = 0
+        self.error: Exception = LineError("reject: the chip is gone")
+
+    def _set_impl(self, value: bool) -> None:
+        if self.broken:
+            self.broken -= 1
+            raise self.error
+        super()._set_impl(value)
+        if value:
+            self.rejected.set()
+
+
+def free_line(line: WatchedLine, pulse_ms: int, valid_ms: int) -> FreeLine:
+    gate = RejectGate(pulse_ms, valid_ms)
+    return FreeLine(gate, RejectLine(line, gate, SystemClock()))
+
+
+def decide(line: FreeLine, outcome: Outcome) -> None:
+    assert line.decide(0, outcome, "", SystemClock().monotonic_ns()) == (outcome, "")
+
+
+def test_a_pass_that_is_not_renewed_falls_back_to_reject_by_itself() -> None:
+    line = WatchedLine()
+    reject = free_line(line, 1, 5)
+    decide(reject, Outcome.PASS)
+    assert line.rejected.wait(5)
+    assert line.value is True
+    reject.close()
+    (first, safe), (opened, passed), (closed, rejected) = line.changes
+    assert (safe, passed, rejected) == (True, False, True)
+    assert first <= opened
+    assert closed - opened >= 5_000_000
+
+
+def test_closing_leaves_reject_and_gives_the_line_back() -> None:
+    line = WatchedLine()
+    reject = free_line(line, 1, 60_000)
+    decide(reject, Outcome.PASS)
+    assert line.value is False
+    reject.close()
+    reject.close()
+    assert line.value is True
+    assert line.released
+
+
+def test_a_line_that_cannot_be_driven_is_told() -> None:
+    line = WatchedLine()
+    reject = free_line(line, 1, 60_000)
+    line.broken = 1_000_000
+    with pytest.raises(LineError, match="chip is gone"):
+        decide(reject, Outcome.PASS)
+    line.broken = 0
+    reject.close()
+
+
+@pytest.mark.parametrize("error", [LineError("reject: input/output error"), RuntimeError("driver bug")])
+def test_a_write_that_fails_at_fall_back_is_tried_again_until_it_rejects(error: Exception) -> None:
+    line = WatchedLine()
+    line.error = error
+    reject = free_line(line, 1, 20)
+    decide(reject, Outcome.PASS)
+    line.broken = 2
+    assert line.rejected.wait(5)
+    assert line.value is True
+    with pytest.raises(LineError):
+        decide(reject, Outcome.PASS)
+    assert line.value is True
+    reject.close()
+
+
+def test_a_driver_that_blocks_does_not_hold_up_the_end_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.line.reject_line.CLOSE_S", 0.05)
+    line, go_on, blocked = WatchedLine(), threading.Event(), threading.Event()
+
+    def stuck(value: bool) -> None:
+        blocked.set()
+        go_on.wait(10)
+
+    reject = free_line(line, 1, 20)
+    decide(reject, Outcome.PASS)
+    line._set_impl = stuck  # type: ignore[method-assign]
+    assert blocked.wait(5)
+    with pytest.raises(LineError, match="driver blocks"):
+        reject.close()
+    go_on.set()
+    reject._line._thread.join(5)
