@@ -13,6 +13,7 @@
     │   │   └── NotCalibratedError
     │   ├── OutputError       a place to write to
     │   ├── RecordsError      part records, an audit trail or a recorded run
+    │   ├── NotRunningError   an edge-inspect that should run beside
     │   ├── CameraOpenError   a camera that does not open
     │   └── LineOpenError     a GPIO line that does not exist or is in use
     ├── CameraError           while running; each becomes a FAULT verdict, except the end of a recording
@@ -83,6 +84,10 @@ class OutputError(InputError):
 
 class RecordsError(InputError):
     """Part records, an audit trail or a recorded run cannot be read, or belong to another version or process."""
+
+
+class NotRunningError(InputError):
+    """No edge-inspect answers where one should run, or one of another version."""
 
 
 class CameraOpenError(InputError):

@@ -36,6 +36,8 @@ from edge.line.output_lines import OutputLines
 from edge.line.part_feed import AheadFeed, Seen
 from edge.line.shadow import WORDS as SHADOW_WORDS
 from edge.line.shadow import without_acting_lines
+from edge.live.companion import Companion
+from edge.live.live_board import LiveBoard
 from edge.products.product import CurrentProduct, Product
 from edge.products.product_camera import ProductCamera
 from edge.products.product_making import ProductMaking, described
@@ -88,6 +90,8 @@ class Inspection:
     kept: Keeping = field(init=False)
     oversight: Oversight = field(init=False)
     line: Line = field(init=False)
+    board: LiveBoard = field(init=False)
+    companions: list[Companion] = field(default_factory=list)
 
     def say(self, text: str, style: str = "") -> None:
         """One line for people."""
@@ -176,6 +180,11 @@ class Inspection:
             lambda: assemble(station, self.outputs, state, kept.records, first_part_id, fail, over.stop_line, clock, self.stack)
         )
         over.guard(self.line.parts, state, self.stack)
+        self.board = LiveBoard(
+            state, over.states, self.camera.name, self._lines_in_words(self.outputs), station.shadow, self._triggers, kept.lost,
+            clock, lambda text: self.say(text, "yellow"),
+        )  # fmt: skip
+        self.stack.callback(self.board.close)
 
     def _say_what_runs(self, first: ReadyRecipe, bound: BoundSlot, refused: str) -> None:
         recipe, model = f"recipe {first.name}: " if first.name else "", first.store.bundle.manifest.model_id
@@ -197,6 +206,7 @@ class Inspection:
         making = ProductMaking(self.camera.live, self._teller("calibration"), self._tell_drift, self.clock)
         current = self.current = CurrentProduct(making.make(first, bound))
         self.stack.callback(current.stop_looking)
+        self.board.product(current.product)
         recipes = self._recipes(current, making, opening, choice) if choice is not None else None
         feed = AheadFeed(self.line.feed(self.camera, current.preprocess), self.stop)
         self.stack.callback(feed.close)
@@ -227,7 +237,7 @@ class Inspection:
     def _begin(self) -> None:
         stack, over, guarded = self.stack, self.oversight, self.oversight.guarded
         stack.enter_context(
-            HealthWatch(over.states, guarded.fault_all, self.announcer.add, self.kept.weaknesses, over.look, self.clock)
+            HealthWatch(over.states, guarded.fault_all, self.announcer.add, self._weaknesses, over.look, self.clock)
         )
         stack.enter_context(over.watchdog)
         # Once more, so that on the way out they come first: a camera, an engine or a stuck log may take seconds to close.
@@ -236,6 +246,9 @@ class Inspection:
         over.states.opened()
         self.manager.ready()
         self.line.start()
+        for companion in self.companions:
+            stack.callback(companion.close)
+            companion.start()
         gc.collect()
         gc.freeze()  # what was made so far stays; a collection looks only at what parts leave behind
 
@@ -245,6 +258,7 @@ class Inspection:
         self.kept.verdict(verdict, seen, inference, product, final=self.line.trigger is None)
         if product.drift is not None:
             product.drift.add(verdict, product.slot.record)
+        self.board.part(verdict, seen, inference, product)
         self.status.show(verdict, product.drift.short if product.drift is not None else "")
 
     def _teller(self, kind: str) -> Callable[[str, bool], None]:
@@ -257,6 +271,12 @@ class Inspection:
     def _tell_drift(self, event: DriftEvent) -> None:
         self.kept.drifted(event)
         self.announcer.add(f"drift: {event.message}")
+
+    def _weaknesses(self) -> dict[str, str]:
+        return self.kept.weaknesses() | {companion.name: companion.failure for companion in self.companions}
+
+    def _triggers(self) -> dict[str, int]:
+        return dict(self.line.trigger.counts) if self.line.trigger is not None else {}
 
     def _close_product(self) -> None:
         if self.current is not None:

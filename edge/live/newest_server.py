@@ -1,4 +1,4 @@
-"""Gives who asks over a Unix socket the newest of something, from a thread of its own. Who reads slowly misses some; nobody waits."""
+"""Gives who asks over a Unix socket the newest of something, from its own thread. Who reads slowly misses some; nobody waits."""
 
 from __future__ import annotations
 
