@@ -58,10 +58,11 @@ class LineWatch:
         """As it was last seen before."""
         return next((change.level for change in reversed(list(self.changes)) if change.line == line and change.at_ns <= at_ns), None)
 
-    def lows(self, line: str, since_ns: int = 0) -> list[tuple[Change, Change]]:
-        """(fell, rose) of each time the line was low and is high again."""
-        seen = self.of(line, since_ns)
-        return [(one, two) for one, two in zip(seen, seen[1:], strict=False) if one.level is False and two.level is True]
+    def lows(self, line: str, from_ns: int, to_ns: int) -> list[tuple[Change, Change]]:
+        """(fell, rose) of each time the line fell in between, and has risen again."""
+        seen = self.of(line, from_ns)
+        pairs = [(one, two) for one, two in zip(seen, seen[1:], strict=False) if one.level is False and two.level is True]
+        return [(fell, rose) for fell, rose in pairs if fell.at_ns <= to_ns]
 
     def wait_for(self, line: str, level: bool, since_ns: int, timeout_s: float) -> Change:
         """The first change of ``line`` to ``level`` after ``since_ns``; raises TimeoutError."""

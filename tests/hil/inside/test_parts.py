@@ -11,36 +11,48 @@ from tests.hil.inside.chip import Chip
 from tests.hil.inside.conveyor import Conveyor
 from tests.hil.inside.inspector import Inspector
 from tests.hil.inside.line_watch import LineWatch
-from tests.hil.inside.station import DELAY_MS, LABEL, MS, PULSE_MS, TICK_MS, free, triggered
+from tests.hil.inside.station import AT_THE_ARM_S, DELAY_MS, LABEL, MS, PULSE_MS, TICK_MS, free, triggered
 from tests.hil.inside.virtual_camera import VirtualCamera
 
 Start = Callable[..., Inspector]
-AT_THE_ARM_S = (DELAY_MS + 2 * PULSE_MS) / 1e3
 
 
 def test_each_of_200_parts_gets_its_own_verdict_and_its_own_pulse(
     camera: VirtualCamera, chip: Chip, lines: LineWatch, inspect: Start, conveyor: Conveyor
 ) -> None:
-    inspector = inspect(triggered(timing={"between_parts": "pass"}), "--camera", camera.number)
-    inspector.until("READY", lambda: chip.level("ready"))
-    began_ns = time.monotonic_ns()
+    station = triggered(timing={"between_parts": "pass"})
     chance = random.Random(7)
-    conveyor.run(chance.random() > 0.1 for _ in range(200))
-    time.sleep(AT_THE_ARM_S)
-    assert inspector.stop() == 0
+    parts = [chance.random() > 0.1 for _ in range(200)]
+    judged = []
+    while len(conveyor.came) < len(parts):
+        inspector = inspect(station, "--camera", camera.number)
+        inspector.until("READY", lambda: chip.level("ready"))
+        for good in parts[len(conveyor.came) :]:
+            conveyor.run([good])
+            if not chip.level("stop"):
+                break  # a reject came late: below, the machine must have stood still then
+        time.sleep(AT_THE_ARM_S)
+        assert inspector.stop() == 0
+        judged += inspector.verdicts
+    records = list(inspector.records().values())
 
-    judged, records = inspector.verdicts, inspector.records()
-    is_good = [good for good, _ in conveyor.came]
-    assert [one["part_id"] for one in judged] == list(records) == list(range(200))
-    assert [one for one, good in zip(judged, is_good, strict=True) if one["outcome"] != ("PASS" if good else "REJECT")] == []
-    assert [one["action"] == "passed" for one in records.values()] == is_good
-    assert all(0 <= one["trigger_ns"] - at < TICK_MS * MS for one, (_, at) in zip(records.values(), conveyor.came, strict=True))
-    pulses = lines.lows("reject", began_ns)[:-1] if not is_good[-1] else lines.lows("reject", began_ns)
-    wanted = [one["trigger_ns"] + DELAY_MS * MS for one, good in zip(records.values(), is_good, strict=True) if not good]
-    for (fell, rose), begin in zip(pulses, wanted, strict=True):
-        spare = TICK_MS * MS + lines.stalled_ns(begin, rose.at_ns)
-        assert begin - MS <= fell.at_ns and fell.before_ns <= begin + spare
-        assert abs(rose.at_ns - fell.at_ns - PULSE_MS * MS) <= spare
+    assert [one["part_id"] for one in judged] == [one["part_id"] for one in records] == list(range(200))
+    undisturbed = 0
+    for record, (good, at_ns) in zip(records, conveyor.came, strict=True):
+        begin_ns = record["trigger_ns"] + DELAY_MS * MS
+        pulses = lines.lows("reject", begin_ns - TICK_MS * MS, begin_ns + PULSE_MS * MS)
+        if lines.stalled_ns(at_ns - 200 * MS, begin_ns + PULSE_MS * MS) > 0:
+            assert good or record["action"] in ("rejected", "late"), record  # whatever happens, no bad one passes unseen
+            continue
+        undisturbed += 1
+        assert 0 <= record["trigger_ns"] - at_ns < TICK_MS * MS
+        assert (record["outcome"], record["action"]) == (("PASS", "passed") if good else ("REJECT", "rejected")), record
+        assert len(pulses) == (0 if good else 1)
+        for fell, rose in pulses:
+            assert begin_ns - MS <= fell.at_ns and fell.before_ns <= begin_ns + TICK_MS * MS
+            assert abs(rose.at_ns - fell.at_ns - PULSE_MS * MS) <= TICK_MS * MS
+    print(f"{undisturbed} of 200 parts were judged while the machine was not held up")
+    assert undisturbed >= 20, "the host is too busy to say anything about 20 ms"
 
 
 def test_parts_that_cannot_be_told_apart_and_bounces_let_nothing_pass(
@@ -124,7 +136,7 @@ def test_a_reject_that_the_sensor_does_not_see_stops_the_line(
     inspector = inspect(triggered(reject_confirm=confirm), "--camera", camera.number)
     inspector.until("READY", lambda: chip.level("ready"))
     conveyor.run([True, False])
-    time.sleep((DELAY_MS + 50) / 1e3)
+    time.sleep((DELAY_MS + PULSE_MS / 2) / 1e3)
     chip.pulse("confirm")
     conveyor.run([True])
     assert chip.level("stop")
