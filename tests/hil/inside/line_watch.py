@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -56,12 +57,14 @@ class LineWatch:
 
     def level_at(self, line: str, at_ns: int) -> bool | None:
         """As it was last seen before."""
-        return next((change.level for change in reversed(list(self.changes)) if change.line == line and change.at_ns <= at_ns), None)
+        return next(
+            (change.level for change in reversed(list(self.changes)) if change.line == line and change.at_ns <= at_ns), None
+        )
 
     def lows(self, line: str, from_ns: int, to_ns: int) -> list[tuple[Change, Change]]:
         """(fell, rose) of each time the line fell in between, and has risen again."""
         seen = self.of(line, from_ns)
-        pairs = [(one, two) for one, two in zip(seen, seen[1:], strict=False) if one.level is False and two.level is True]
+        pairs = [(one, two) for one, two in itertools.pairwise(seen) if one.level is False and two.level is True]
         return [(fell, rose) for fell, rose in pairs if fell.at_ns <= to_ns]
 
     def wait_for(self, line: str, level: bool, since_ns: int, timeout_s: float) -> Change:

@@ -69,7 +69,9 @@ def test_a_camera_that_comes_back_under_another_number_is_found_and_no_other_is_
     assert inspector.stop() == 0
 
 
-def test_a_stalled_camera_rejects_and_is_taken_up_again(camera: VirtualCamera, chip: Chip, lines: LineWatch, inspect: Start) -> None:
+def test_a_stalled_camera_rejects_and_is_taken_up_again(
+    camera: VirtualCamera, chip: Chip, lines: LineWatch, inspect: Start
+) -> None:
     inspector = inspect(free(), "--camera", camera.number)
     inspector.until("pass", lambda: chip.level("reject"))
     stalled_ns = time.monotonic_ns()

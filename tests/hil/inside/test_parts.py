@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable
@@ -49,7 +50,8 @@ def test_each_of_200_parts_gets_its_own_verdict_and_its_own_pulse(
         assert (record["outcome"], record["action"]) == (("PASS", "passed") if good else ("REJECT", "rejected")), record
         assert len(pulses) == (0 if good else 1)
         for fell, rose in pulses:
-            assert begin_ns - MS <= fell.at_ns and fell.before_ns <= begin_ns + TICK_MS * MS
+            assert begin_ns - MS <= fell.at_ns
+            assert fell.before_ns <= begin_ns + TICK_MS * MS
             assert abs(rose.at_ns - fell.at_ns - PULSE_MS * MS) <= TICK_MS * MS
     print(f"{undisturbed} of 200 parts were judged while the machine was not held up")
     assert undisturbed >= 20, "the host is too busy to say anything about 20 ms"
@@ -96,7 +98,9 @@ def test_without_an_eye_the_line_follows_the_picture(
     assert {one["action"] for one in records.values()} == {"untracked"}
 
 
-def test_the_heartbeat_toggles_while_parts_can_be_judged(camera: VirtualCamera, chip: Chip, lines: LineWatch, inspect: Start) -> None:
+def test_the_heartbeat_toggles_while_parts_can_be_judged(
+    camera: VirtualCamera, chip: Chip, lines: LineWatch, inspect: Start
+) -> None:
     inspector = inspect(free(), "--camera", camera.number)
     assert not any(chip.levels().values())
     inspector.until("READY", lambda: chip.level("ready"))
@@ -104,7 +108,7 @@ def test_the_heartbeat_toggles_while_parts_can_be_judged(camera: VirtualCamera, 
     time.sleep(2)
     beats = lines.of("heartbeat", began_ns)
     assert len(beats) >= 16
-    late = max(two.at_ns - one.at_ns - lines.stalled_ns(one.at_ns, two.at_ns) for one, two in zip(beats, beats[1:], strict=False))
+    late = max(two.at_ns - one.at_ns - lines.stalled_ns(one.at_ns, two.at_ns) for one, two in itertools.pairwise(beats))
     assert late < 160 * MS
     assert inspector.stop() == 0
     ended_ns = time.monotonic_ns()
@@ -144,7 +148,8 @@ def test_a_reject_that_the_sensor_does_not_see_stops_the_line(
     unseen_ns = conveyor.came[-1][1] + (DELAY_MS + 400) * MS
     stopped = lines.wait_for("stop", False, conveyor.came[-1][1], 5)
     assert unseen_ns <= stopped.at_ns <= unseen_ns + 400 * MS + lines.stalled_ns(unseen_ns, stopped.at_ns)
-    assert not chip.level("ready") and not chip.level("fault")
+    assert not chip.level("ready")
+    assert not chip.level("fault")
     conveyor.run([True])
     inspector.until_judged(5)
     time.sleep(AT_THE_ARM_S)

@@ -30,7 +30,7 @@ def device(name: str) -> Path:
 
 
 class VirtualCamera:
-    """Plugged in and showing ``pictures`` from the start, one after the other: uint8 480×640×3, BGR, as a sensor's noise differs."""
+    """Plugged in and showing ``pictures`` one after the other, as a sensor's noise differs: uint8 480×640×3, BGR."""
 
     def __init__(self, pictures: Sequence[Image]) -> None:
         self._pictures = [picture.tobytes() for picture in pictures]
