@@ -1,4 +1,4 @@
-"""Whether anything is connected to a V4L2 device's input: without a source a grabber goes on, with noise or with its last picture."""
+"""Whether anything is connected to a V4L2 device's input: without a source a grabber goes on, with noise or its last picture."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def picture(seed: int, defect: bool = False) -> Image:
 
 
 def prepare(results: Path) -> None:
-    """What the stories are given: a bundle whose slot 1 tells good from bad; slot 2 takes the bad ones for good; pictures of both."""
+    """What the stories are given: a bundle whose slot 1 tells good from bad and slot 2 takes bad for good; pictures of both."""
     bundle = write_tiny_bundle(results / "bundle")
     for serial, defect in ((1, False), (2, True)):
         folder = results / f"normal{serial}"

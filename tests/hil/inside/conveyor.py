@@ -39,10 +39,10 @@ class Conveyor:
 def assert_accounted_for(
     records: Mapping[int, Record], came: Sequence[tuple[bool, int]], lines: LineWatch, idle: bool = False
 ) -> int:
-    """Each of ``came`` has one record, in order; each bad one was rejected, each good one passed, and the line said so in its window.
+    """Each of ``came`` has one record, in order; bad ones were rejected, good ones passed, and the line said so in their windows.
 
-    idle: what the line says between parts, True for pass. Where the machine stood still while a part was on its way, that part may be
-    a FAULT and its window late: but a bad one that may have passed must be recorded as such. Returns how many were undisturbed.
+    idle: what the line says between parts, True for pass. Where the machine stood still while a part was on its way, it may be a
+    FAULT and its window late; but a bad one that may have passed must be recorded as such. Returns how many were undisturbed.
     """
     assert list(records) == list(range(len(came)))
     undisturbed = 0

@@ -48,7 +48,7 @@ def test_a_driver_says_when_each_frame_was_taken(webcam: Path) -> None:
     assert all(later - earlier > 1_000_000 for earlier, later in itertools.pairwise(stamps))
     for frame, read_ns in seen:
         assert frame.driver_ns is not None
-        # vivid stamps by a grid of its own, on a busy machine up to a frame ahead; no frame is exposed after it came, whatever it says.
+        # vivid stamps by a grid of its own, up to a frame ahead; no frame is exposed after it came, whatever it says.
         assert -33_400_000 < read_ns - frame.driver_ns < 2_000_000_000
         assert frame.exposed_ns <= min(frame.driver_ns, read_ns)
 

@@ -35,7 +35,7 @@ def device(name: str) -> Path:
 
 
 class Screen:
-    """The pictures a feeding process shows, in memory that it shares with who chooses them. Two banks: one is shown, one is written."""
+    """The pictures a process feeds, in memory shared with who chooses them. Two banks: one is shown, one is written."""
 
     MOST = 8
     SIZE = WIDTH * HEIGHT * 3
