@@ -160,7 +160,9 @@ def test_every_fault_of_a_triggered_part_takes_it_out_and_is_on_record(bench: Fa
     # On a busy machine the line changes late: a good part's action may be unknown then, and a late reject is told as one.
     expected = {"PASS": {"passed", "unknown", "rejected"}, "REJECT": {"rejected", "late"}, "FAULT": {"rejected", "late"}}
     assert len(rows) == accepted
-    assert [row[:2] for row in rows] == [(verdict["part_id"], verdict["outcome"]) for verdict in result.verdicts]
+    assert [row[0] for row in rows] == [verdict["part_id"] for verdict in result.verdicts]
+    for (_, outcome, _), verdict in zip(rows, result.verdicts, strict=True):
+        assert outcome in (verdict["outcome"], "FAULT")  # one that the next part followed too closely is a fault since
     assert all(action in expected[outcome] for _, outcome, action in rows), rows
     assert "passed" in {action for _, _, action in rows}
     # The arm is open for a PASS alone: each time the line let go, a part that passed was due.
