@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -10,8 +11,8 @@ from rich.console import Console
 from edge.capture.capture_run import open_for_capture, take_pictures
 from edge.capture.capture_session import CaptureSession
 from edge.capture.capture_status import CaptureStatus, summary
-from edge.capture.capture_trigger import IntervalTrigger
 from edge.capture.frame_sharing import SOCKET
+from edge.capture.part_trigger import part_or_interval
 from edge.clock import SystemClock
 from edge.errors import ConfigError
 from edge.line.station_view import view_of
@@ -34,7 +35,7 @@ def normal_images_folder(options: argparse.Namespace, station: StationConfig, st
     source = str(options.camera if given is None else f"file://{given}")
     config = station.camera.model_copy(update={"source": source})
     clock = SystemClock()
-    with StopSignals() as signals:
+    with StopSignals() as signals, ExitStack() as stack:
         camera, settings = open_for_capture(config, clock, state / SOCKET, not options.no_lock, signals.stop)
         with (
             camera,
@@ -43,7 +44,9 @@ def normal_images_folder(options: argparse.Namespace, station: StationConfig, st
             ) as session,
             CaptureStatus(console, options.frames) as status,
         ):
-            trigger = IntervalTrigger(options.every, clock)
+            trigger, how = part_or_interval(station, state, camera, options.every, clock, stack)
+            if how:
+                console.print(how, markup=False, highlight=False, soft_wrap=True)
             take_pictures(session, camera, trigger, signals.stop, options.frames, config.read_timeout_ms, status.show)
         for line in summary(session):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
