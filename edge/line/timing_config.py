@@ -18,7 +18,7 @@ WITHOUT_RATE_MS = 34.0
 
 
 class TimingConfig(StrictModel):
-    """From the trigger to the arm; only with a trigger. See edge/line/part_tracker.py."""
+    """From the trigger to the arm; only with a trigger."""
 
     deadline_ms: int = Field(150, ge=1, le=600_000, description="from the trigger to the verdict; later is a FAULT")
     reject_delay_ms: int | None = Field(None, ge=1, le=600_000, description="from the trigger to the arm")
