@@ -57,7 +57,7 @@ class BundleSlots:
         return self._named(TRYING)
 
     def take_in(self, bundle: Path) -> str:
-        """Copy the bundle in ``bundle`` into its slot, unless it is whole there already; its name. Raises BundleError, OutputError."""
+        """Copy ``bundle`` into its slot, unless it is whole there already; its name. Raises BundleError, OutputError."""
         name = slot_name(open_bundle(bundle).path)
         place = self.path(name)
         if bundle.resolve() == place.resolve() or (place.is_dir() and _is_whole(place)):

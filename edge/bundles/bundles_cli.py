@@ -30,7 +30,7 @@ CHECK_S = 3600.0
 """A first TensorRT plan is built in it."""
 
 
-class _Refused(EdgeInspectError):
+class _RefusedError(EdgeInspectError):
     """The bundle was not taken, or not kept."""
 
     exit_code = 1
@@ -113,20 +113,20 @@ def _switch(slots: BundleSlots, name: str) -> None:
         services.restart(running)
     except ServiceError as error:
         if before is None:
-            raise _Refused(f"{error}; there is no bundle to go back to") from error
+            raise _RefusedError(f"{error}; there is no bundle to go back to") from error
         slots.settle()
         words = "and runs again"
         try:
             services.restart(running)
         except ServiceError as worse:
             words = f"and does not run either: {worse}"
-        raise _Refused(f"{error}; the bundle {before} is in use again, {words}") from error
+        raise _RefusedError(f"{error}; the bundle {before} is in use again, {words}") from error
     slots.keep()
     _say(f"bundle {name} is kept")
 
 
 def _check(slots: BundleSlots, name: str, options: argparse.Namespace) -> None:
-    """edge-doctor on the spare slot, for each line, as the user whose state it is; raises _Refused."""
+    """edge-doctor on the spare slot, for each line, as the user whose state it is; raises _RefusedError."""
     wanted = "station,bundle,engine" if options.allow_uncalibrated else "station,bundle,calibration,engine"
     for station, state in _lines(options.root):
         command = [sys.executable, "-m", "edge.doctor.doctor_cli", "--json", "--only", wanted, "--bundle", str(slots.path(name)),
@@ -139,13 +139,13 @@ def _check(slots: BundleSlots, name: str, options: argparse.Namespace) -> None:
             result = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=CHECK_S, check=False, **identity)  # type: ignore[call-overload]
             findings = json.loads(result.stdout)
         except (subprocess.TimeoutExpired, ValueError) as error:
-            raise _Refused(f"the self-check of {station.stem} gave no answer ({error}); the bundle in use stays") from error
+            raise _RefusedError(f"the self-check of {station.stem} gave no answer ({error}); the bundle in use stays") from error
         failed = [one for one in findings if one["status"] == "failed"]
         if failed or result.returncode != 0:
             words = (
                 "; ".join(f"{one['check']}: {one['found']}; {one['remedy']}" for one in failed) or f"exit code {result.returncode}"
             )
-            raise _Refused(f"the self-check of {station.stem} failed, so the bundle in use stays: {words}")
+            raise _RefusedError(f"the self-check of {station.stem} failed, so the bundle in use stays: {words}")
         _say(f"self-check of {station.stem}: {len(findings)} checks, none failed")
 
 

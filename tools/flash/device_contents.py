@@ -117,7 +117,7 @@ def _system(wanted: Wanted) -> list[DeviceEntry]:
     entries = []
     for origin in sorted(one for one in ROOTFS.rglob("*") if one.is_file()):
         path = f"/{origin.relative_to(ROOTFS)}"
-        if path.startswith("/etc/ssh/") and wanted.admin is None or "power" in origin.name and wanted.power_mode is None:
+        if (path.startswith("/etc/ssh/") and wanted.admin is None) or ("power" in origin.name and wanted.power_mode is None):
             continue
         entries.append(copied_file(path, origin, "0755" if origin.parent.name == "edge-inspect" else "0644"))
     units = {"edge-inspect-setup.service": "", "edge-inspect-engine@.service": wanted.line, "edge-inspect@.service": wanted.line}

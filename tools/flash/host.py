@@ -84,7 +84,7 @@ def require_devices(board: FlashBoard, count: int, usb: Path = SYS_USB) -> list[
         others = [_read(one / "idProduct") for one in usb.glob("*") if _read(one / "idVendor") == NVIDIA_USB]
         seen = f"; NVIDIA's device {NVIDIA_USB}:{others[0]} is here, which is another module or has booted" if others else ""
         raise FlashError(
-            f"no {board.title} in recovery mode at a USB port{seen}; connect its flashing port, hold RECOVERY, press RESET, try again"
+            f"no {board.title} in recovery mode at a USB port{seen}; connect its flashing port, hold RECOVERY, press RESET"
         )
     if len(devices) > count:
         raise FlashError(f"{len(devices)} boards are in recovery mode, {count} were asked for; unplug the others or say --mass")

@@ -16,7 +16,7 @@ _DEB = re.compile(r"(?P<name>[^_]+)_(?P<version>[^_]+)_(?P<arch>arm64|all)\.deb"
 
 @dataclass(frozen=True, slots=True)
 class JetPackSource:
-    """debs: packages that lie here and go onto the device; apt: fetched by the device at its first boot; installed: there already."""
+    """debs: packages that lie here and go onto the device; apt: fetched by the device at first boot; installed: there already."""
 
     kind: Literal["debs", "apt", "installed"]
     debs: tuple[Path, ...] = ()
@@ -35,7 +35,7 @@ def jetpack_source(debs: Path | None, kind: str | None, release: JetPackRelease)
     """As the flags say; raises FlashError where nothing is said, or the packages are not those of ``release``."""
     if debs is None and kind is None:
         raise FlashError(
-            "the bare BSP carries neither CUDA nor TensorRT; say where they come from: --jetpack-debs DIR (a site without internet) "
+            "the bare BSP carries neither CUDA nor TensorRT; say where they come from: --jetpack-debs DIR (no internet there) "
             "or --jetpack apt (the device fetches them at its first boot)"
         )
     if debs is None:
@@ -47,7 +47,7 @@ def jetpack_source(debs: Path | None, kind: str | None, release: JetPackRelease)
     for wanted in NEEDED:
         if not any(name.startswith(wanted) for name in names):
             raise FlashError(
-                f"--jetpack-debs {debs}: has no {wanted}*_arm64.deb; fetch nvidia-jetpack of {release.name} with its dependencies into it"
+                f"--jetpack-debs {debs}: has no {wanted}*_arm64.deb; fetch the nvidia-jetpack of {release.name} into it"
             )
     for match in found.values():
         if re.match(r"(python3-)?libnvinfer\d*$", match["name"]) and not release.has_tensorrt(match["version"]):

@@ -22,7 +22,7 @@ def pin_note(station: StationConfig, overlay: Path | None) -> str:
     lines.append("")
     if overlay is not None:
         lines.append(
-            f"The overlay /boot/{overlay.name} was put here for them. Choose it once: sudo /opt/nvidia/jetson-io/jetson-io.py, and reboot."
+            f"The overlay /boot/{overlay.name} is for them. Choose it once: sudo /opt/nvidia/jetson-io/jetson-io.py, and reboot."
         )
     else:
         lines.append(

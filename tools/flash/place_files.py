@@ -17,11 +17,13 @@ import shutil
 import stat
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 RECORD = "usr/share/edge-inspect/device-manifest.json"
 REPLACED = "usr/share/edge-inspect/replaced"
+KEPT = "/var/lib/edge-inspect/"
 PIECE = 1 << 20
 Entry = dict[str, Any]
 Manifest = dict[str, Any]
@@ -37,24 +39,24 @@ def difference(entry: Entry, root: Path) -> str:
     kind: str = entry["kind"]
     try:
         status = os.lstat(path)
+        if entry["once"]:
+            return ""
         if kind == "link":
             if not stat.S_ISLNK(status.st_mode):
                 return "is no link"
             target = os.readlink(path)
-            return "" if target == entry["target"] or entry["once"] else f"points to {target}"
+            return "" if target == entry["target"] else f"points to {target}"
         wanted = stat.S_ISREG if kind == "file" else stat.S_ISDIR
         if not wanted(status.st_mode):
             return f"is no {kind}"
-        if kind == "file" and not entry["once"] and _sha256(path) != entry["sha256"]:
+        if kind == "file" and _sha256(path) != entry["sha256"]:
             return "has other content"
         mode = oct(stat.S_IMODE(status.st_mode))[2:].zfill(4)
         if mode != entry["mode"]:
             return f"has mode {mode}, not {entry['mode']}"
         if os.geteuid() == 0 and (status.st_uid, status.st_gid) != _ids(entry["owner"]):
             return f"is not {entry['owner']}'s"
-    except FileNotFoundError:
-        return "is missing"
-    except NotADirectoryError:
+    except (FileNotFoundError, NotADirectoryError):
         return "is missing"
     return ""
 
@@ -69,6 +71,15 @@ def place(stream: BinaryIO, root: Path) -> list[str]:
     """Take a stream in; the paths that changed. Raises PlaceError, and then every file is the old one or the new one."""
     manifest = _read_manifest(stream)
     wanted = [entry for entry, _ in differences(manifest, root)]
+    if manifest["record"]:
+        # Before anything changes: what is there now is kept, and what will be ours is known, so that a cut can be undone too.
+        before = _recorded(root)
+        known = {entry["path"] for entry in before}
+        for entry in wanted:
+            if entry["kind"] != "folder" and entry["path"] not in known:
+                _keep_replaced(entry, root)
+        new = {entry["path"] for entry in manifest["entries"]}
+        _write_record({**manifest, "entries": [*manifest["entries"], *(one for one in before if one["path"] not in new)]}, root)
     by_hash: dict[str, list[Entry]] = {}
     for entry in wanted:
         if entry["kind"] == "file":
@@ -79,10 +90,13 @@ def place(stream: BinaryIO, root: Path) -> list[str]:
     try:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
-                content = archive.extractfile(member)
-                for entry in by_hash.pop(member.name, []) if content is not None else []:
-                    _place_file(entry, content, root)
-                    content = open(_inside(root, entry["path"]), "rb")  # noqa: SIM115 - a second place gets a copy of the first
+                content, entries = archive.extractfile(member), by_hash.pop(member.name, [])
+                if content is None or not entries:
+                    continue
+                _place_file(entries[0], content, root)
+                for entry in entries[1:]:
+                    with open(_inside(root, entries[0]["path"]), "rb") as copy:
+                        _place_file(entry, copy, root)
     except (tarfile.TarError, EOFError) as error:
         raise PlaceError(f"the stream ended early ({error}); send it again") from error
     if by_hash:
@@ -91,8 +105,8 @@ def place(stream: BinaryIO, root: Path) -> list[str]:
         if entry["kind"] == "link":
             _place_link(entry, root)
     if manifest["record"]:
-        record = {"path": RECORD, "mode": "0644", "owner": "root:root"}
-        _write(record, json.dumps(manifest, indent=1).encode(), root)
+        _clear_obsolete(manifest, root)
+        _write_record(manifest, root)
     return [entry["path"] for entry in wanted]
 
 
@@ -105,7 +119,7 @@ def take_away(root: Path) -> tuple[list[str], list[str]]:
     gone, left = [], []
     for entry in reversed(manifest["entries"]):
         where = _inside(root, entry["path"])
-        how = difference(entry, root)
+        how = difference({**entry, "once": False}, root)
         if how == "is missing":
             continue
         if entry["kind"] == "folder":
@@ -115,17 +129,38 @@ def take_away(root: Path) -> tuple[list[str], list[str]]:
         elif how:
             left.append(entry["path"])
         else:
-            where.unlink()
+            _remove(entry, root)
             gone.append(entry["path"])
-            saved = _inside(root, REPLACED) / entry["path"].lstrip("/")
-            if os.path.lexists(saved):
-                os.rename(saved, str(where))
     path.unlink()
     shutil.rmtree(_inside(root, REPLACED), ignore_errors=True)
     for folder in (path.parent, path.parent.parent):
         with contextlib.suppress(OSError):
             folder.rmdir()
     return gone, left
+
+
+def _clear_obsolete(manifest: Manifest, root: Path) -> None:
+    """What the manifest before had and this one has not; bundles are not among it, since one of them may be in use."""
+    kept = {entry["path"] for entry in manifest["entries"]}
+    for entry in _recorded(root):
+        obsolete = entry["path"] not in kept and entry["kind"] != "folder" and not entry["once"]
+        if obsolete and not entry["path"].startswith(KEPT) and not difference(entry, root):
+            _remove(entry, root)
+
+
+def _recorded(root: Path) -> list[Entry]:
+    """Entries of what was placed before; none where nothing was."""
+    record = _inside(root, RECORD)
+    return list(json.loads(record.read_text(encoding="utf-8"))["entries"]) if record.is_file() else []
+
+
+def _remove(entry: Entry, root: Path) -> None:
+    """Away with it, and what it replaced is back."""
+    where = _inside(root, entry["path"])
+    where.unlink()
+    saved = _inside(root, REPLACED) / entry["path"].lstrip("/")
+    if os.path.lexists(saved):
+        os.rename(saved, where)
 
 
 def _read_manifest(stream: BinaryIO) -> Manifest:
@@ -179,45 +214,46 @@ def _make_folder(entry: Entry, root: Path) -> None:
 
 def _place_file(entry: Entry, content: Any, root: Path) -> None:
     path = _inside(root, entry["path"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _keep_replaced(entry, path, root)
-    beside = path.with_name("." + path.name + ".new")
     digest = hashlib.sha256()
-    with open(beside, "wb") as file:
-        while True:
-            piece = content.read(PIECE)
-            if not piece:
-                break
+
+    def pieces() -> Iterator[bytes]:
+        while piece := content.read(PIECE):
             digest.update(piece)
-            file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
-    if digest.hexdigest() != entry["sha256"]:
-        beside.unlink()
-        raise PlaceError(f"{entry['path']} came damaged; send it again")
-    _own(beside, entry)
-    os.rename(beside, path)
-    _sync(path.parent)
+            yield piece
+        if digest.hexdigest() != entry["sha256"]:
+            raise PlaceError(f"{entry['path']} came damaged; send it again")
+
+    _write(path, entry, pieces())
 
 
-def _write(entry: Entry, content: bytes, root: Path) -> None:
-    path = _inside(root, entry["path"])
+def _write_record(manifest: Manifest, root: Path) -> None:
+    entry = {"mode": "0644", "owner": "root:root"}
+    _write(_inside(root, RECORD), entry, iter([json.dumps(manifest, indent=1).encode()]))
+
+
+def _write(path: Path, entry: Entry, pieces: Iterator[bytes]) -> None:
+    """Beside its place, synced, and only then in it; where ``pieces`` ends with an error, nothing is left."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name("." + path.name + ".new")
-    with open(beside, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    _own(beside, entry)
-    os.rename(beside, path)
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        with open(beside, "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        _own(beside, entry)
+        os.rename(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
     _sync(path.parent)
 
 
 def _place_link(entry: Entry, root: Path) -> None:
     path = _inside(root, entry["path"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    _keep_replaced(entry, path, root)
-    beside = path.with_name("." + path.name + ".new")
+    beside = path.with_name(f".{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         beside.unlink()
     os.symlink(entry["target"], beside)
@@ -225,21 +261,19 @@ def _place_link(entry: Entry, root: Path) -> None:
     _sync(path.parent)
 
 
-def _keep_replaced(entry: Entry, path: Path, root: Path) -> None:
-    """What was there before us, once: not what an earlier run of ours put there."""
-    record = _inside(root, RECORD)
-    ours = json.loads(record.read_text(encoding="utf-8"))["entries"] if record.is_file() else []
+def _keep_replaced(entry: Entry, root: Path) -> None:
+    """What was there before us, if anything, and once."""
+    path = _inside(root, entry["path"])
     saved = _inside(root, REPLACED) / entry["path"].lstrip("/")
-    known = any(one["path"] == entry["path"] for one in ours)
-    if known or not os.path.lexists(path) or os.path.lexists(saved):
+    if not os.path.lexists(path) or os.path.lexists(saved):
         return
     saved.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink():
         os.symlink(os.readlink(path), saved)
     else:
         shutil.copy2(path, saved)
-        status = os.lstat(path)
         if os.geteuid() == 0:
+            status = os.lstat(path)
             os.chown(saved, status.st_uid, status.st_gid)
 
 

@@ -1,7 +1,7 @@
-"""The application with all it needs for a board's Python, as wheels in a folder, so that a device installs it without a network.
+"""The application with all it needs for a board's Python, as wheels: a device installs it without a network.
 
-NumPy stays below 2: JetPack's cv2 is built for the ABI of 1.x. PyCUDA comes as source, with what its build needs, and is compiled at
-the first boot. cv2 and tensorrt are JetPack's and are not here.
+NumPy stays below 2: JetPack's cv2 is built for the ABI of 1.x. PyCUDA comes as source, with what its build needs, and is compiled
+at the first boot. cv2 and tensorrt are JetPack's and are not here.
 """
 
 from __future__ import annotations
@@ -9,8 +9,13 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import tarfile
+import zipfile
+from importlib.metadata import PathDistribution
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from rich.console import Console
 
 from edge.bundle import file_sha256
@@ -23,6 +28,8 @@ CONSTRAINTS = ("numpy<2",)
 BUILD_NEEDS = ("pip", "setuptools", "wheel")
 FROM_SOURCE = "pycuda"
 PLATFORMS = ("manylinux_2_34_aarch64", "manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
+DEVICE = {"platform_machine": "aarch64", "sys_platform": "linux", "platform_system": "Linux"}
+ROUNDS = 4
 PROJECT = Path(__file__).parents[2]
 
 
@@ -42,8 +49,26 @@ def make_wheelhouse(out: Path, python: str, project: Path, console: Console) -> 
         # Its requirements stand in the source; a wheel of it for the device cannot be made here.
         needs = _needs_of(application) + [one for one in _source_needs(folder) if not one.startswith(FROM_SOURCE)]
         say(console, f"fetching {len(needs)} requirements and what they need")
-        _pip("download", "--quiet", "--only-binary=:all:", *target, "--dest", str(folder), "--constraint", str(constraints), *needs,
-             *BUILD_NEEDS)  # fmt: skip
+        needs += BUILD_NEEDS
+        for _ in range(ROUNDS):
+            _pip(
+                "download",
+                "--quiet",
+                "--only-binary=:all:",
+                *target,
+                "--dest",
+                str(folder),
+                "--constraint",
+                str(constraints),
+                *needs,
+            )
+            # pip goes by the markers of this Python, not of the device's.
+            absent = _absent(folder, python)
+            if not absent:
+                break
+            needs += absent
+        else:
+            raise FlashError(f"{absent[0]} and what it needs cannot be had for Python {python} on aarch64; report it")
         if strays := [one.name for one in folder.iterdir() if one.name.lower().startswith(("opencv", "tensorrt", "torch"))]:
             raise FlashError(f"{strays[0]} would shadow JetPack's own; report it")
 
@@ -72,23 +97,12 @@ def application_id(files: list[Path]) -> str:
 
 
 def _needs_of(wheel: Path) -> list[str]:
-    """What the application asks for on a device."""
-    from importlib.metadata import PathDistribution
-    from zipfile import Path as ZipPath
-
-    from packaging.requirements import Requirement
-
-    info = next(one for one in ZipPath(wheel).iterdir() if one.name.endswith(".dist-info"))
-    device = {"platform_machine": "aarch64", "sys_platform": "linux", "platform_system": "Linux"}
+    """What the application asks for on a device, PyCUDA left out."""
     needs: list[str] = []
     extras, done = [EXTRAS, ""], set()
     while extras:
-        extra = extras.pop()
-        done.add(extra)
-        for line in PathDistribution(info).requires or []:
-            one = Requirement(line)
-            if one.marker is not None and not one.marker.evaluate({**device, "extra": extra}):
-                continue
+        done.add(extra := extras.pop())
+        for one in _requirements(wheel, {**DEVICE, "extra": extra}):
             if one.marker is None and extra:
                 continue
             if one.name.replace("_", "-") == "edge-inspect":
@@ -98,10 +112,23 @@ def _needs_of(wheel: Path) -> list[str]:
     return sorted(set(needs))
 
 
+def _absent(folder: Path, python: str) -> list[str]:
+    """What the wheels in ``folder`` need on the device's Python and is not among them."""
+    environment = {**DEVICE, "python_version": python, "python_full_version": f"{python}.0", "extra": ""}
+    here = {canonicalize_name(one.name.split("-")[0]) for one in folder.iterdir()}
+    needs = [one for wheel in folder.glob("*.whl") for one in _requirements(wheel, environment)]
+    return sorted({f"{one.name}{one.specifier}" for one in needs if canonicalize_name(one.name) not in here})
+
+
+def _requirements(wheel: Path, environment: dict[str, str]) -> list[Requirement]:
+    """Those of a wheel that apply."""
+    info = next(one for one in zipfile.Path(wheel).iterdir() if one.name.endswith(".dist-info"))
+    found = [Requirement(line) for line in PathDistribution(info).requires or []]
+    return [one for one in found if one.marker is None or one.marker.evaluate(environment)]
+
+
 def _source_needs(folder: Path) -> list[str]:
     """Fetch PyCUDA's source; what it needs to run, from its metadata. Building that metadata needs no CUDA."""
-    import tarfile
-
     _pip("download", "--quiet", "--no-deps", "--no-build-isolation", "--no-binary", FROM_SOURCE, "--dest", str(folder), FROM_SOURCE)
     source = next(folder.glob(f"{FROM_SOURCE}-*.tar.gz"))
     with tarfile.open(source) as archive:
