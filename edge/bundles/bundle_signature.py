@@ -1,6 +1,6 @@
 """Who made a bundle: an Ed25519 signature over its manifest, whose hashes cover every other file.
 
-``signature.yaml`` lies beside the manifest. A device trusts the keys in /etc/edge-inspect/trusted-keys, placed at staging and root's
+``signature.yaml`` lies beside the manifest. A device trusts the keys in /etc/edge-inspect/trusted-keys, placed at staging, root's
 to change; no flag or variable names another file. Where there is none, as on a workstation, any bundle is allowed, and told.
 """
 

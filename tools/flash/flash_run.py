@@ -77,10 +77,9 @@ class FlashRun:
         require_packages()
         devices = require_devices(self._plan.board, self._plan.mass, self._usb)
         self._logs.mkdir(parents=True, exist_ok=True)
-        done = self._done()
         results: list[DeviceResult] = []
         for step in self._plan.steps:
-            if step.name in done:
+            if step.name in self._done():
                 say(self._console, f"{step.words}: done by an earlier run")
             elif step.name == "stage":
                 changed = stage(self._plan.manifest, self._plan.bsp.rootfs)
@@ -125,22 +124,20 @@ class FlashRun:
             task = bars.add_task(step.words)
             if not self._console.is_terminal:
                 say(self._console, f"{step.words} …")
-            process = subprocess.Popen(
+            with subprocess.Popen(
                 step.command, cwd=self._plan.bsp.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
-            assert process.stdout is not None
-            try:
-                for line in process.stdout:
-                    file.write(line)
-                    text = "".join(c for c in line.decode(errors="replace").strip() if c.isprintable())
-                    bars.update(task, description=f"{step.words}: {text[:SHOWN]}".replace("[", r"\["))
-                return process.wait(), log
-            finally:
-                if process.poll() is None:
+            ) as process:
+                assert process.stdout is not None
+                try:
+                    for line in process.stdout:
+                        file.write(line)
+                        bars.update(task, description=f"{step.words}: {_plain(line)[:SHOWN]}".replace("[", r"\["))
+                except BaseException:
                     process.terminate()
-                    process.wait()
-                file.flush()
-                os.fsync(file.fileno())
+                    raise
+            file.flush()
+            os.fsync(file.fileno())
+        return process.returncode, log
 
     def _done(self) -> list[str]:
         try:
@@ -158,9 +155,14 @@ class FlashRun:
 
 
 def _tail(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    lines = [plain for line in log.read_bytes().splitlines() if (plain := _plain(line))]
     errors = [line for line in lines if "error" in line.lower()]
     return " | ".join((errors or lines)[-TAIL:]) or "it said nothing"
+
+
+def _plain(line: bytes) -> str:
+    """Without control codes, which a script of another's may send to the terminal."""
+    return "".join(c for c in line.decode(errors="replace").strip() if c.isprintable())
 
 
 def results_record(results: list[DeviceResult]) -> list[dict[str, object]]:

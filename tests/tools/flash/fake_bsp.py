@@ -81,7 +81,8 @@ def make_wheelhouse_names(folder: Path, python: str = "3.10") -> Path:
     """Files with the names of a wheelhouse; what is in them is none."""
     folder.mkdir(parents=True)
     tag = f"cp{python.replace('.', '')}"
-    for name in ("edge_inspect-0.1.0-py3-none-any.whl", "pip-26.0-py3-none-any.whl", f"numpy-1.26.4-{tag}-{tag}-manylinux2014_aarch64.whl",
+    for name in ("edge_inspect-0.1.0-py3-none-any.whl", "pip-26.0-py3-none-any.whl",
+                 f"numpy-1.26.4-{tag}-{tag}-manylinux2014_aarch64.whl",
                  "cryptography-46.0-cp39-abi3-manylinux_2_34_aarch64.whl", "pycuda-2026.1.tar.gz", "constraints.txt"):  # fmt: skip
         (folder / name).write_text(name)
     return folder

@@ -48,7 +48,7 @@ def plain(plan: FlashPlan, wanted: Wanted, tmp_path: Path) -> dict[str, Any]:
     """Without what is this machine's or this bundle's: places, hashes, room. One line a file."""
     record = {**plan.record(), "warnings": [], "room_bytes": 0}
     record["files"] = [
-        f"{one['mode']} {one['owner']} {one['path']}{' -> ' + one['target'] if one['target'] else ''}{' once' if one['once'] else ''}"
+        f"{one['mode']} {one['owner']} {one['path']}" + (f" -> {one['target']}" if one["target"] else "") + " once" * one["once"]
         for one in record["files"]
     ]
     text = re.sub(r"\b[0-9a-f]{64}\b", "SHA256", json.dumps(record)).replace(slot_name(wanted.bundle), "SLOT")
@@ -69,8 +69,8 @@ def test_a_plan_changes_nothing_and_is_told_as_table_and_as_json(
 ) -> None:
     bsp = make_bsp(tmp_path / "Linux_for_Tegra")
     before = files_below(tmp_path)
-    flags = ["plan", "--l4t", str(bsp.path), "--board", "jetson-orin-nano-devkit", "--bundle", str(wanted.bundle), "--jetpack", "apt",
-             "--station", str(wanted.station), "--wheelhouse", str(wanted.wheelhouse)]  # fmt: skip
+    flags = ["plan", "--l4t", str(bsp.path), "--board", "jetson-orin-nano-devkit", "--bundle", str(wanted.bundle),
+             "--jetpack", "apt", "--station", str(wanted.station), "--wheelhouse", str(wanted.wheelhouse)]  # fmt: skip
     assert main(flags) == 0
     table = capsys.readouterr().out
     for words in (
@@ -240,8 +240,8 @@ def test_what_cannot_be_is_refused_in_one_line_with_the_remedy(
 ) -> None:
     bsp = make_bsp(tmp_path / "Linux_for_Tegra")
     options: dict[str, Any] = {
-        "l4t": bsp.path, "board_name": "jetson-orin-nano-devkit", "storage": None, "mass": 1, "jetpack_debs": None, "jetpack": "apt",
-        "wanted": wanted,
+        "l4t": bsp.path, "board_name": "jetson-orin-nano-devkit", "storage": None, "mass": 1, "jetpack_debs": None,
+        "jetpack": "apt", "wanted": wanted,
     }  # fmt: skip
     harm(bsp.path, options)
     with pytest.raises(InputError) as refused:

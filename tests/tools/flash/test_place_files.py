@@ -18,13 +18,14 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="owners are root's to set
 
 
 def manifest(*more: DeviceEntry, text: str = "one\n") -> DeviceManifest:
-    return DeviceManifest(
-        {"line": "line1"},
-        (
-            folder("/etc/edge"), text_file("/etc/edge/a", text, "made"), text_file("/etc/edge/b", text, "made", "0440"),
-            text_file("/usr/bin/tool", "#!/bin/sh\n", "made", "0755"), link("/etc/systemd/default.target", "/lib/multi", "made"), *more,
-        ),
-    )  # fmt: skip
+    entries = (
+        folder("/etc/edge"),
+        text_file("/etc/edge/a", text, "made"),
+        text_file("/etc/edge/b", text, "made", "0440"),
+        text_file("/usr/bin/tool", "#!/bin/sh\n", "made", "0755"),
+        link("/etc/systemd/default.target", "/lib/multi", "made"),
+    )
+    return DeviceManifest({"line": "line1"}, (*entries, *more))
 
 
 def put(what: DeviceManifest, root: Path) -> list[str]:
