@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from rich.console import Console
 
+from edge.bundles.bundle_signature import UNSIGNED_ALLOWED
 from edge.cameras.lasting_camera import LastingCamera
 from edge.clock import Clock
 from edge.console.announcer import Announcer
@@ -189,6 +190,8 @@ class Inspection:
     def _say_what_runs(self, first: ReadyRecipe, bound: BoundSlot, refused: str) -> None:
         recipe, model = f"recipe {first.name}: " if first.name else "", first.store.bundle.manifest.model_id
         self.say(f"{recipe}model {model} {first.precision} on {first.runtime}, camera {self.camera.name}")
+        signer = first.store.bundle.signed_by
+        self.say(f"bundle signed by {signer}" if signer else UNSIGNED_ALLOWED)
         if bound.degraded:
             self.oversight.precision(bound.degraded)
             self.say(f"NOT AS ASKED: {bound.degraded}", "bold yellow")
