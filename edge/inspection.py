@@ -273,7 +273,10 @@ class Inspection:
         self.announcer.add(f"drift: {event.message}")
 
     def _weaknesses(self) -> dict[str, str]:
-        return self.kept.weaknesses() | {companion.name: companion.failure for companion in self.companions}
+        found = self.kept.weaknesses()
+        for companion in self.companions:
+            found |= companion.weaknesses()
+        return found
 
     def _triggers(self) -> dict[str, int]:
         return dict(self.line.trigger.counts) if self.line.trigger is not None else {}
