@@ -36,15 +36,16 @@ class Delivery:
                     if self.told.due:
                         break
                 if self.told.due:
-                    await asyncio.to_thread(self._keep)
+                    await asyncio.to_thread(self.keep)
         finally:
-            self._keep()
+            self.keep()
 
     def waiting(self) -> int:
         """About how many parts the peer has not been told."""
         return self.outbox.waiting(self.told.place)
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Write down how far it came. Any thread."""
         try:
             self.told.keep()
         except OutputError as error:  # the peer is told all the same, and some parts again after a crash

@@ -46,6 +46,16 @@ class Plant:
             from edge.plant.mqtt_client import MqttClient
 
             found["mqtt"] = self._delivering("mqtt", lambda one: MqttClient(mqtt, one, self._line).run)
+        if (modbus := config.modbus) is not None:
+            from edge.plant.modbus_server import ModbusServer
+            from edge.plant.plc_handshake import PlcHandshake
+
+            def serve_plc(delivery: Delivery) -> Run:
+                weaken = self._weaknesses.set
+                plc = PlcHandshake(self._state, delivery, modbus.acknowledge, lambda: self._live.status, weaken, self._clock)
+                return ModbusServer(modbus, delivery, plc).run
+
+            found["modbus"] = self._delivering("modbus", serve_plc)
         return found
 
     def _delivering(self, name: str, make: Callable[[Delivery], Run]) -> Run:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from edge.clock import SystemClock
 from edge.line.part_tracker import Action
+from edge.live.live_status import LiveProduct, LiveStatus, StageTimes
 from edge.plant.keep_running import Weaknesses
+from edge.plant.part_result import PartResult
 from edge.plant.plant_config import PlantConfig
 from edge.plant.plant_server import Plant
 from edge.records.part_records import FOLDER, PartRecords
@@ -57,10 +60,8 @@ class Scene:
             await plant.run()
 
         def thread() -> None:
-            try:
+            with suppress(asyncio.CancelledError):
                 asyncio.run(run())
-            except asyncio.CancelledError:
-                pass
 
         self._thread = threading.Thread(target=thread, daemon=True)
         self._thread.start()
@@ -86,3 +87,27 @@ class Scene:
     def close(self) -> None:
         self.stop()
         self.records.close()
+
+
+def part_result(part_id: int, records_id: str = "00ff", **changes: Any) -> PartResult:
+    given: dict[str, Any] = {
+        "key": f"{records_id}-{part_id}-1700000000000000000", "part_id": part_id, "time": "2023-11-14T22:13:20.000000Z",
+        "outcome": "PASS", "reason": "", "action": "passed", "late_ms": None, "score": 0.5, "threshold": 2.0, "feature_score": 0.25,
+        "reconstruction_score": 0.125, "calibration_serial": 3, "precision": "fp32", "recipe": "", "source": "camera#1", "gap": None,
+    }  # fmt: skip
+    return PartResult(**given | changes)
+
+
+def status(**changes: Any) -> LiveStatus:
+    product = LiveProduct(
+        recipe="lid", model_id="m", precision="fp32", runtime="onnxruntime", calibration_serial=3, threshold=2.0, promise="5 %"
+    )
+    given: dict[str, Any] = {
+        "version": "1", "started_wall_ns": 1, "wall_ns": 1_700_000_000_000_000_000, "number": 9, "state": "running", "faults": {},
+        "weaknesses": {}, "camera": "camera", "lines": "", "shadow": False, "product": product,
+        "outcomes": {"PASS": 7, "REJECT": 1, "FAULT": 1}, "triggers": {"accepted": 9, "double": 1}, "lost": {"records": 0},
+        "stages": {"engine": StageTimes(counts=[0] * 3 + [9] + [0] * 12, total_ms=72.0)}, "drift": "",
+        "drift_figures": {"brightness": (0.5, 0.4)}, "temperatures": {"cpu": 51.5}, "settings": "a1b2c3d4" + "0" * 56,
+        "verdict": None,
+    }  # fmt: skip
+    return LiveStatus(**given | changes)

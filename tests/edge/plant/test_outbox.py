@@ -200,7 +200,8 @@ def test_a_part_is_told_when_it_is_done_and_not_before(line: Line, outbox: Outbo
     assert json.loads(part.model_dump_json()) == {
         "schema_version": 1, "key": f"{records_id}-0-{wall_ns}", "part_id": 0, "time": utc(wall_ns), "outcome": "FAULT",
         "reason": "too late", "action": "late", "late_ms": 1.5, "score": 0.5, "threshold": 2.0, "feature_score": 0.25,
-        "reconstruction_score": 0.125, "calibration_serial": 3, "precision": "fp16", "recipe": "lid", "source": "camera#1", "gap": None,
+        "reconstruction_score": 0.125, "calibration_serial": 3, "precision": "fp16", "recipe": "lid", "source": "camera#1",
+        "gap": None,
     }  # fmt: skip
     assert part.place == (records_id, 0, wall_ns)
 
