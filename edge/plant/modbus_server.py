@@ -61,8 +61,8 @@ class ModbusServer:
             raise PlantError("expected the package pymodbus, it is not installed; pip install 'edge-inspect[plant]'") from error
         peers, welcome = self._peers, self._welcome
 
-        class Handler(ServerRequestHandler):  # type: ignore[misc]
-            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        class Handler(ServerRequestHandler):
+            def connection_made(self, transport: Any) -> None:
                 if not welcome(transport):
                     transport.abort()
                     return

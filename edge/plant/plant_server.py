@@ -34,6 +34,7 @@ class Plant:
     def __init__(self, config: PlantConfig, state: Path, first_part_id: int, weaknesses: Weaknesses, clock: Clock) -> None:
         self._config, self._state, self._first, self._weaknesses, self._clock = config, state, first_part_id, weaknesses, clock
         self._live = LiveFeed(state, clock)
+        self._deliveries: dict[str, Delivery] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -56,6 +57,12 @@ class Plant:
                 return ModbusServer(modbus, delivery, plc).run
 
             found["modbus"] = self._delivering("modbus", serve_plc)
+        if config.metrics is not None:
+            from edge.plant.metrics import MetricsServer
+
+            found["metrics"] = MetricsServer(
+                config.metrics, lambda: self._live.status, lambda: self._weaknesses.reasons, self._deliveries
+            ).run
         return found
 
     def _delivering(self, name: str, make: Callable[[Delivery], Run]) -> Run:
@@ -63,7 +70,9 @@ class Plant:
             outbox = Outbox(self._state / part_records.FOLDER / part_records.FILE, self._first)
             try:
                 told = ToldPlace(self._state / FOLDER / f"{name}.json", outbox.begin(), self._clock)
-                await make(Delivery(outbox, told, lambda why: self._weaknesses.set(f"{name} place", why)))(up)
+                delivery = Delivery(outbox, told, lambda why: self._weaknesses.set(f"{name} place", why))
+                self._deliveries[name] = delivery
+                await make(delivery)(up)
             finally:
                 outbox.close()
 

@@ -6,12 +6,16 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from edge.clock import SystemClock
 from edge.line.part_tracker import Action
-from edge.live.live_status import LiveProduct, LiveStatus, StageTimes
+from edge.live.live_status import MAGIC, STATUS, LiveProduct, LiveStatus, StageTimes
+from edge.live.live_status import SOCKET as LIVE
+from edge.live.message import packed
+from edge.live.newest_server import Answer, NewestServer
 from edge.plant.keep_running import Weaknesses
 from edge.plant.part_result import PartResult
 from edge.plant.plant_config import PlantConfig
@@ -31,6 +35,8 @@ class Scene:
         self.told: list[dict[str, str]] = []
         self.said: list[str] = []
         self.records = PartRecords(state / FOLDER, RecordsConfig(), SystemClock(), self.said.append)
+        self.status: LiveStatus | None = None
+        self._answers: NewestServer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def inspect(self, count: int) -> None:
@@ -48,6 +54,24 @@ class Scene:
             action = Action.PASSED if outcome is Outcome.PASS else Action.REJECTED
             self.records.finished(part_id, outcome, reason, action, None)
         assert self.records.flush(30)
+
+    def answer(self, status: LiveStatus) -> None:
+        """As an inspection beside the plant does."""
+        self.status = status
+        if self._answers is None:
+            asked = count()
+
+            def newest() -> Answer:
+                assert self.status is not None
+                return Answer(next(asked), [packed(MAGIC, self.status.model_dump_json())])
+
+            self._answers = NewestServer(self.state / LIVE, {STATUS: newest}, SystemClock())
+
+    def silence(self) -> None:
+        """The inspection is gone."""
+        if self._answers is not None:
+            self._answers.close()
+            self._answers = None
 
     def start(self, config: PlantConfig) -> Plant:
         """From now on it is told by ``config``."""
@@ -86,6 +110,7 @@ class Scene:
 
     def close(self) -> None:
         self.stop()
+        self.silence()
         self.records.close()
 
 
@@ -93,7 +118,8 @@ def part_result(part_id: int, records_id: str = "00ff", **changes: Any) -> PartR
     given: dict[str, Any] = {
         "key": f"{records_id}-{part_id}-1700000000000000000", "part_id": part_id, "time": "2023-11-14T22:13:20.000000Z",
         "outcome": "PASS", "reason": "", "action": "passed", "late_ms": None, "score": 0.5, "threshold": 2.0, "feature_score": 0.25,
-        "reconstruction_score": 0.125, "calibration_serial": 3, "precision": "fp32", "recipe": "", "source": "camera#1", "gap": None,
+        "reconstruction_score": 0.125, "calibration_serial": 3, "precision": "fp32", "recipe": "", "source": "camera#1",
+        "gap": None,
     }  # fmt: skip
     return PartResult(**given | changes)
 

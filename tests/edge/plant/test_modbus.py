@@ -1,4 +1,4 @@
-"""A PLC (pymodbus's client) that triggers, takes results and acknowledges; and peers that write rubbish, stall or come in numbers."""
+"""A PLC (pymodbus's client) that triggers, takes results and acknowledges; and peers that write rubbish or come in numbers."""
 
 from __future__ import annotations
 
