@@ -24,6 +24,15 @@ class Place(NamedTuple):
     part_id: int
     wall_ns: int | None
 
+    @classmethod
+    def of(cls, key: str) -> Place:
+        """Of a part by its key; raises ValueError where it is none."""
+        records_id, *numbers = key.split("-")
+        part_id, wall_ns = (int(number) for number in numbers if len(number) < 20)
+        if max(part_id, wall_ns) >= 2**63:
+            raise ValueError(f"expected the key of a part, got {key!r}; give one that was told")
+        return cls(records_id, part_id, wall_ns)
+
 
 class Gap(StrictModel):
     """Parts that are not told, and never will be."""
@@ -58,8 +67,7 @@ class PartResult(StrictModel):
     @property
     def place(self) -> Place:
         """Where it stands in the records."""
-        records_id, part_id, wall_ns = self.key.split("-")
-        return Place(records_id, int(part_id), int(wall_ns))
+        return Place.of(self.key)
 
     @classmethod
     def of_row(cls, records_id: str, row: tuple[Any, ...], gap: Gap | None) -> PartResult:

@@ -70,7 +70,9 @@ class OpcUaConfig(StrictModel):
     security: Literal["none", "sign", "sign_and_encrypt"] = Field("none", description="Basic256Sha256, or nothing")
     certificate_file: Path | None = _file("the server's certificate, DER or PEM; needed with security")
     key_file: Path | None = _file("its key, PEM")
-    trusted_folder: Path | None = _file("certificates of the clients that may connect; needed with security")
+    trusted_folder: Path | None = _file(
+        "certificates (*.pem, *.der) of the clients that may connect, or of who issued them; needed with security"
+    )
 
     @model_validator(mode="after")
     def _certificates(self) -> OpcUaConfig:

@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from edge.clock import Clock, SystemClock
@@ -57,6 +58,15 @@ class Plant:
                 return ModbusServer(modbus, delivery, plc).run
 
             found["modbus"] = self._delivering("modbus", serve_plc)
+        if (opcua := config.opcua) is not None:
+            from edge.plant.opcua_server import OpcUaServer
+
+            found["opcua"] = self._delivering("opcua", lambda one: OpcUaServer(opcua, one, lambda: self._live.status).run)
+        if (webhook := config.webhook) is not None:
+            from edge.plant.webhook import Webhook
+
+            hook = Webhook(webhook, self._weaknesses.set)  # one for all attempts: it counts refusals
+            found["webhook"] = self._delivering("webhook", lambda one: partial(hook.run, one))
         if config.metrics is not None:
             from edge.plant.metrics import MetricsServer
 

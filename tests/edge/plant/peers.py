@@ -75,6 +75,7 @@ class Authority:
     """Makes certificates for localhost, in ``folder``: ``name.pem`` and ``name.key``."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder, self.certificate = folder, folder / "ca.pem"
         self._key = rsa.generate_private_key(65537, 2048)
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority of a test")])
