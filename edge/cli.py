@@ -17,6 +17,7 @@ from edge.console.flags import add_engine_flags, whole_number
 from edge.errors import ConfigError, OutputError
 from edge.inspection import Inspection
 from edge.line.trigger_cli import main as trigger_main
+from edge.live.stats_cli import main as stats_main
 from edge.records.audit_cli import main as audit_main
 from edge.records.records_cli import main as records_main
 from edge.records.replay_cli import replay
@@ -27,7 +28,13 @@ from edge.storage.locations import station_path
 from edge.supervision.challenge_cli import main as challenge_main
 from edge.supervision.stop_signals import StopSignals
 
-COMMANDS = {"records": records_main, "audit": audit_main, "trigger": trigger_main, "challenge": challenge_main}
+COMMANDS = {
+    "records": records_main,
+    "audit": audit_main,
+    "trigger": trigger_main,
+    "challenge": challenge_main,
+    "stats": stats_main,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,7 +24,8 @@
     │   ├── FrameError        a frame came, and is not usable
     │   └── EndOfStream       a file or folder has no more images
     ├── EngineError           while running; becomes a FAULT verdict
-    └── LineError             while running; the line can no longer be trusted
+    ├── LineError             while running; the line can no longer be trusted
+    └── PlantError            what the plant is told by: a broker, a PLC, a server; a weakness, and never a part's
 
 A message says what was expected, what came and what to do, in one line.
 """
@@ -134,3 +135,7 @@ class EngineError(EdgeInspectError):
 
 class LineError(EdgeInspectError):
     """A GPIO line could not be driven while running."""
+
+
+class PlantError(EdgeInspectError):
+    """A peer in the plant is away, refuses or breaks its protocol."""
