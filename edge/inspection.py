@@ -37,6 +37,7 @@ from edge.line.part_feed import AheadFeed, Seen
 from edge.line.shadow import WORDS as SHADOW_WORDS
 from edge.line.shadow import without_acting_lines
 from edge.live.companion import Companion
+from edge.live.companions import companions
 from edge.live.live_board import LiveBoard
 from edge.products.product import CurrentProduct, Product
 from edge.products.product_camera import ProductCamera
@@ -137,6 +138,7 @@ class Inspection:
         self._open_camera(first, opening.state)
         self._keep(first, opening.state)
         self._open_line(opening.state)
+        self.companions = companions(options, self.station, opening.state, self.announcer.add, self.clock)
         bound = first.bound()
         self._say_what_runs(first, bound, refused)
         loop = self._assemble(first, bound, opening, choice)

@@ -11,6 +11,7 @@ from edge.errors import ConfigError
 from edge.line.line_config import LinesConfig, LineStopConfig, RejectConfirmConfig, StrobeConfig
 from edge.line.timing_config import TimingConfig
 from edge.line.trigger_config import TriggerConfig
+from edge.page.page_config import PageConfig
 from edge.pictures.frame_health_config import FrameHealthConfig
 from edge.preprocess import Region
 from edge.records.records_config import ArchiveConfig, RecordsConfig
@@ -77,6 +78,7 @@ class StationConfig(StrictModel):
     shadow: bool = Field(False, description="verdicts are recorded, no line that acts on parts is opened, ready stays off")
     records: RecordsConfig = RecordsConfig()
     archive: ArchiveConfig = ArchiveConfig()
+    page: PageConfig = PageConfig()
     reject_pulse_ms: int = Field(200, ge=1, le=60000, description="shortest time the reject line is held")
     pass_valid_ms: int = Field(1000, ge=1, le=60000, description="a PASS not renewed for this long falls back to reject")
 
