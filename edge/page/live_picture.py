@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,8 +32,9 @@ class LivePicture:
         if image.size:
             self._image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8) if scale < 1 else image.copy()
         threshold = header.verdict.get("threshold")
-        known = seen.anomaly_map.size > 0 and isinstance(threshold, float) and threshold > 0
-        self._share: NDArray[np.floating] | None = heat_share(seen.anomaly_map, threshold) if known else None  # type: ignore[type-arg]
+        self._share: NDArray[np.floating[Any]] | None = None
+        if seen.anomaly_map.size and isinstance(threshold, float) and threshold > 0:
+            self._share = heat_share(seen.anomaly_map, threshold)
         self._region = None if header.region is None else _scaled(header.region, scale)
         self._lock = threading.Lock()
         self._encoded: dict[bool, bytes] = {}
@@ -55,7 +57,8 @@ class LivePicture:
         assert self._share is not None
         if self._region is None:
             return heat_over(self._image, self._share)
-        shown, region = self._image.copy(), self._region
+        shown: Image = self._image.copy()
+        region = self._region
         rows, columns = slice(region.y, region.y + region.height), slice(region.x, region.x + region.width)
         if shown[rows, columns].size:
             shown[rows, columns] = heat_over(shown[rows, columns], self._share)

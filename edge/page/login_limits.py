@@ -48,8 +48,8 @@ class NameLocks:
             row = connection.execute("SELECT count, last_ns FROM failures WHERE name = ?", (name,)).fetchone()
         if row is None or row[0] < FREE_FAILURES:
             return 0
-        lock_s = min(LONGEST_LOCK_S, FIRST_LOCK_S * 2 ** min(16, row[0] - FREE_FAILURES))
-        passed_ns = self._clock.wall_ns() - row[1]
+        lock_s: int = min(LONGEST_LOCK_S, FIRST_LOCK_S * 2 ** min(16, row[0] - FREE_FAILURES))
+        passed_ns: int = self._clock.wall_ns() - row[1]
         if passed_ns < 0:  # the clock was set back, and a lock must not last for as long as that
             return 0
         return max(0, -(-(lock_s * SECOND_NS - passed_ns) // SECOND_NS))

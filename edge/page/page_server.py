@@ -8,6 +8,7 @@ import logging
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -69,7 +70,7 @@ def serve(options: argparse.Namespace, console: Console) -> None:
     if config.listen is None:
         raise ConfigError("nobody said where to serve the page; say --http :8080, or `page: {listen: …}` in the station file")
     host, port = config.host_and_port()
-    tls: dict[str, str] = {}
+    tls: dict[str, Any] = {}
     if config.encrypted:
         certificate, key = certificate_files(config, place.state / FOLDER, datetime.datetime.now(datetime.timezone.utc))
         tls = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}

@@ -52,7 +52,8 @@ def heat_picture(image: Image, share: NDArray[np.floating[Any]]) -> bytes:
     """
     scale = LONGER_SIDE / max(image.shape[:2])
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    picture = np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8)
     both = np.concatenate([picture, heat_over(picture, share)], axis=1)
     done, content = cv2.imencode(".jpg", both, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     assert done

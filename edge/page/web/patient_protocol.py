@@ -32,12 +32,12 @@ class PatientProtocol(H11Protocol):
     def pause_writing(self) -> None:
         """The other side takes nothing at the moment."""
         self._stuck_since = self.loop.time()
-        super().pause_writing()  # type: ignore[no-untyped-call]
+        super().pause_writing()
 
     def resume_writing(self) -> None:
         """It does again."""
         self._stuck_since = None
-        super().resume_writing()  # type: ignore[no-untyped-call]
+        super().resume_writing()
 
     def _tick(self) -> None:
         now = self.loop.time()
