@@ -4,7 +4,7 @@
 const texts = JSON.parse(document.body.dataset.texts);
 const at = id => document.getElementById(id);
 const put = (id, text) => { if (at(id).textContent !== String(text)) at(id).textContent = text; };
-const figure = value => (value === null || value === undefined ? "–" : Number(value.toPrecision(4)).toString());
+const figure = value => (value === null || value === undefined ? "–" : value.toPrecision(4));
 const MARKS = { PASS: "✓", REJECT: "✕", FAULT: "!" };
 const STATE_MARKS = { ready: "●", running: "●", degraded: "▲", fault: "■", "self-test": "◌", starting: "◌", stopped: "○" };
 const trend = new Trend(at("trend"), texts);
@@ -59,7 +59,9 @@ function showVerdict() {
   put("state-mark", running ? STATE_MARKS[status.state] || "○" : "○");
   if (running) {
     put("product", `${status.product.recipe || status.product.model_id} · ${status.product.precision}`);
-    put("calibration", `${status.product.calibration_serial} · ${status.product.promise}`);
+    put("calibration", status.product.calibration_serial);
+    at("calibration").title = status.product.promise;
+    at("camera").title = status.camera;
     put("camera", status.camera);
   }
 }

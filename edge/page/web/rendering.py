@@ -51,7 +51,7 @@ def local_time(wall_ns: int) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+    return "–" if value is None else f"{value:#.4g}"
 
 
 @cache
