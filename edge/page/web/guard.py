@@ -50,24 +50,20 @@ class Guard:
         if refusal := self._refusal(scope, headers):
             await _answer(send, *refusal)
             return
-        begun = False
+        limited = _Limited(receive)
 
         async def guarded_send(message: Message) -> None:
-            nonlocal begun
             if message["type"] == "http.response.start":
-                begun = True
+                if limited.refusal is not None:  # whatever was made of it inside
+                    raise _RefusedError
                 _add_headers(message)
             await send(message)
 
-        limited = _Limited(receive)
         try:
             await self._app(scope, limited.receive, guarded_send)
-        except _TooMuchError:
-            if not begun:
-                await _answer(send, 413, f"more than {MOST_BODY_BYTES} bytes")
-        except asyncio.TimeoutError:  # before Python 3.11 it is not the built-in one
-            if not begun:
-                await _answer(send, 408, "the request did not come in time")
+        except _RefusedError:
+            assert limited.refusal is not None
+            await _answer(send, *limited.refusal)
 
     def _refusal(self, scope: Scope, headers: MutableMapping[str, str]) -> tuple[int, str] | None:
         host = headers.get("host", "")
@@ -96,8 +92,8 @@ class Guard:
         return True
 
 
-class _TooMuchError(Exception):
-    """The body is larger than any form."""
+class _RefusedError(Exception):
+    """The body is larger than any form, or did not come in time."""
 
 
 class _Limited:
@@ -105,15 +101,21 @@ class _Limited:
 
     def __init__(self, receive: Receive) -> None:
         self._receive, self._bytes, self._whole = receive, 0, False
+        self.refusal: tuple[int, str] | None = None
 
     async def receive(self) -> Message:
         if self._whole:  # now it only tells of the end of the connection, and may take as long as it likes
             return await self._receive()
-        message = await asyncio.wait_for(self._receive(), BODY_S)
+        try:
+            message = await asyncio.wait_for(self._receive(), BODY_S)
+        except asyncio.TimeoutError as error:  # before Python 3.11 it is not the built-in one
+            self.refusal = 408, "the request did not come in time"
+            raise _RefusedError from error
         self._bytes += len(message.get("body", b""))
         self._whole = not message.get("more_body", False)
         if self._bytes > MOST_BODY_BYTES:
-            raise _TooMuchError
+            self.refusal = 413, f"more than {MOST_BODY_BYTES} bytes"
+            raise _RefusedError
         return message
 
 
