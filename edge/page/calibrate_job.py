@@ -67,7 +67,7 @@ class CalibrateJob:
         with self._lock:
             if self._state.phase == "running":
                 raise ConfigError("a calibration is running already; wait for it, or stop it")
-            command = [sys.executable, "-m", "calibration.cli", *arguments, "--progress", "json", "--operator", operator]
+            command = [sys.executable, "-m", "calibration.cli", "--progress", "json", "--operator", operator, *arguments]
             try:
                 process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",

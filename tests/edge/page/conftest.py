@@ -78,7 +78,8 @@ def make_page(two_slots_dir: Path) -> Callable[..., Page]:
 
     def make(*arguments: str) -> Page:
         clock = ManualClock(wall_ns=SystemClock().wall_ns())
-        place = Place(options("--bundle", str(two_slots_dir), "--http", ":8080", *arguments), clock)
+        bundle = [] if "--recipes" in arguments else ["--bundle", str(two_slots_dir)]
+        place = Place(options(*bundle, "--http", ":8080", *arguments), clock)
         people = Accounts(AccountFile(place.state), clock)
         for role in Role:
             people.add(role.word, role, PASSWORD + role.word[:2])

@@ -180,8 +180,10 @@ def test_what_the_database_names_is_served_from_the_archive_only(tmp_path: Path)
     secret = tmp_path / "000000002_060000.png"
     secret.write_bytes(b"secret")
     (archive / "2026-11-24" / "ng" / "000000002_060000.png").symlink_to(secret)
-    for image in ("", "../secret", "/etc/passwd", "2026-11-24/ng/../../../secret", "../x/ng/000000001_060000.png",
-                  "2026-11-24/other/000000001_060000.png", "2026-11-24/ng/000000002_060000.png", "2026-11-24/ng/x.png"):  # fmt: skip
+    for image in (
+        "", "../secret", "/etc/passwd", "2026-11-24/ng/../../../secret", "../x/ng/000000001_060000.png", "2026-11-24/ng/x.png",
+        "2026-11-24/other/000000001_060000.png", "2026-11-24/ng/000000002_060000.png",
+    ):  # fmt: skip
         assert archived_picture(archive, image, False) is None, image
 
 
