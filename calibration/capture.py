@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from calibration.progress import JsonLines
+from edge.capture.capture_gates import Skip
 from edge.capture.capture_run import open_for_capture, take_pictures
 from edge.capture.capture_session import CaptureSession
 from edge.capture.capture_status import CaptureStatus, summary
@@ -22,7 +24,9 @@ from edge.supervision.stop_signals import StopSignals
 CAPTURES = "captures"
 
 
-def normal_images_folder(options: argparse.Namespace, station: StationConfig, state: Path, console: Console) -> Path:
+def normal_images_folder(
+    options: argparse.Namespace, station: StationConfig, state: Path, console: Console, lines: JsonLines | None = None
+) -> Path:
     """``options.normal_dir``, or a new session in ``state``/captures where that is a recording or ``options.camera`` is given.
 
     Raises ConfigError where neither or both are named, and KeyboardInterrupt where the capture was stopped: what it took stays.
@@ -47,7 +51,13 @@ def normal_images_folder(options: argparse.Namespace, station: StationConfig, st
             trigger, how = part_or_interval(station, state, camera, options.every, clock, stack)
             if how:
                 console.print(how, markup=False, highlight=False, soft_wrap=True)
-            take_pictures(session, camera, trigger, signals.stop, options.frames, config.read_timeout_ms, status.show)
+
+            def show(session: CaptureSession, skip: Skip | None) -> None:
+                status.show(session, skip)
+                if lines is not None:
+                    lines.captured(session, options.frames)
+
+            take_pictures(session, camera, trigger, signals.stop, options.frames, config.read_timeout_ms, show)
         for line in summary(session):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         if signals.stop.is_set():

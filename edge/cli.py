@@ -18,6 +18,7 @@ from edge.errors import ConfigError, OutputError
 from edge.inspection import Inspection
 from edge.line.trigger_cli import main as trigger_main
 from edge.live.stats_cli import main as stats_main
+from edge.page.page_config import host_and_port
 from edge.records.audit_cli import main as audit_main
 from edge.records.records_cli import main as records_main
 from edge.records.replay_cli import replay
@@ -90,6 +91,14 @@ def _verdict_log(wanted: str | None) -> VerdictLog | None:
         raise OutputError(f"--verdicts {wanted}: cannot write there: {error.strerror}; choose another file") from error
 
 
+def _address(text: str) -> str:
+    try:
+        host_and_port(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("edge-inspect", description=__doc__, epilog=f"also: edge-inspect {' | '.join(COMMANDS)}")
     parser.add_argument("--camera", help=f"{FORMS}; overrides the station file")
@@ -105,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--record", type=Path, metavar="RUN", help="keep every picture and verdict in this new folder")
     parser.add_argument(
         "--replay", type=Path, metavar="RUN", help="inspect a recorded run again; exit code 1 where verdicts differ"
+    )
+    parser.add_argument(
+        "--http", metavar="ADDRESS:PORT", type=_address, help="serve the operator page there; :8080 is for this machine only"
     )
     parser.add_argument("--max-frames", type=whole_number(1), help="stop after this many verdicts")
     parser.add_argument(

@@ -189,7 +189,7 @@ class Inspection:
         )  # fmt: skip
         self.stack.callback(self.board.close)
         recorded = kept.records is not None
-        self.companions += companions(self.station, state, first_part_id, recorded, self.announcer.add, clock)
+        self.companions += companions(self.options, self.station, state, first_part_id, recorded, self.announcer.add, clock)
 
     def _say_what_runs(self, first: ReadyRecipe, bound: BoundSlot, refused: str) -> None:
         recipe, model = f"recipe {first.name}: " if first.name else "", first.store.bundle.manifest.model_id

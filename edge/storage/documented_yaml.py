@@ -26,11 +26,12 @@ def _lines(model: type[BaseModel], config: BaseModel | None, mark: str, told: di
     for name, field in model.model_fields.items():
         value = getattr(config, name) if config is not None else _default(field)
         inner = _model(field.annotation)
-        begin = mark if config is None or value is not None else f"{mark}# "
+        left_out = value is None or (isinstance(value, BaseModel) and _hollow(value))
+        begin = f"{mark}# " if config is not None and left_out else mark
         if inner is None:
             meaning = "; ".join(part for part in (field.description, _values(field)) if part)
             yield f"{begin}{name}: {_scalar(value)}" + (f"  # {meaning}" if meaning else "")
-        elif config is not None and value is not None:
+        elif config is not None and not left_out:
             yield f"{begin}{name}:  # {_meaning(field, inner)}"
             yield from _lines(type(value), value, f"{begin}  ", told)
         elif inner in told:
@@ -43,6 +44,11 @@ def _lines(model: type[BaseModel], config: BaseModel | None, mark: str, told: di
 
 def _meaning(field: FieldInfo, inner: type[BaseModel]) -> str:
     return field.description or " ".join((inner.__doc__ or "").split("\n\n", maxsplit=1)[0].replace("``", "`").split())
+
+
+def _hollow(config: BaseModel) -> bool:
+    """Whether all it could hold is left out: a key without anything below it would be no mapping."""
+    return all(getattr(config, name) is None for name in type(config).model_fields)
 
 
 def _default(field: FieldInfo) -> Any:
