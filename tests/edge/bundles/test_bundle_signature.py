@@ -17,7 +17,7 @@ from edge.errors import ConfigError, InputError, UntrustedBundleError
 
 pytest.importorskip("cryptography")
 
-from tools.flash.cli import main as flash_main  # noqa: E402
+from tools.flash.cli import main as flash_main
 
 
 def make_key(folder: Path, name: str = "key", kind: str = "ed25519") -> Path:
