@@ -27,8 +27,8 @@ bundle=$(basename "$(readlink "{link}")")
 case $1 in
     list-units) cat "$here/units" 2>/dev/null || : ;;
     restart) echo "$bundle" >> "$here/started" ;;
-    show) if grep -q "^$bundle " "$here/verdicts" 2>/dev/null; then grep "^$bundle " "$here/verdicts" | cut -d" " -f2- | tr " " "\\n"
-          else echo ActiveState=active; echo NRestarts=0; fi ;;
+    show) verdict=$(grep "^$bundle " "$here/verdicts" 2>/dev/null || echo "x ActiveState=active NRestarts=0")
+          echo "$verdict" | cut -d" " -f2- | tr " " "\\n" ;;
 esac
 """
 

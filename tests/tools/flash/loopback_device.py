@@ -1,4 +1,4 @@
-"""A device in a folder behind a real sshd on loopback, with its own host key, port and configuration; and a wire that can be cut."""
+"""A device in a folder behind a real sshd on loopback, with its own host key, port and config; and a wire that can be cut."""
 
 from __future__ import annotations
 
@@ -149,8 +149,9 @@ def loopback_device(folder: Path) -> Iterator[LoopbackDevice]:
     wire = Wire(port)
     (folder / "known").write_text(f"[127.0.0.1]:{wire.port} {(folder / 'host.pub').read_text()}")
     (folder / "ssh_config").write_text(
-        f"Host device device?\n  HostName 127.0.0.1\n  Port {wire.port}\n  User {getpass.getuser()}\n  IdentityFile {folder}/client\n"
-        f"  IdentitiesOnly yes\n  UserKnownHostsFile {folder}/known\n  StrictHostKeyChecking yes\n  LogLevel ERROR\n"
+        f"Host device device?\n  HostName 127.0.0.1\n  Port {wire.port}\n  User {getpass.getuser()}\n"
+        f"  IdentityFile {folder}/client\n  IdentitiesOnly yes\n"
+        f"  UserKnownHostsFile {folder}/known\n  StrictHostKeyChecking yes\n  LogLevel ERROR\n"
     )
     try:
         yield LoopbackDevice(root, folder / "ssh_config", wire)
