@@ -2,13 +2,14 @@
 // Asks every half second how far calibrate is, until it has ended.
 
 const texts = JSON.parse(document.body.dataset.texts);
+const STAGES = { "cross-fit": "cross_fit", "λ1, λ2": "weights" };
 const at = id => document.getElementById(id);
 
 function show(job) {
   at("job").dataset.phase = job.phase;
   at("phase").textContent = texts[`js_phase_${job.phase}`];
   const running = job.phase === "running";
-  at("stage").textContent = job.stage ? `${texts[`js_stage_${job.stage.replaceAll(" ", "_")}`] || job.stage} ${job.of ? `${job.done} / ${job.of}` : ""}` : "";
+  at("stage").textContent = job.stage ? `${texts[`js_stage_${STAGES[job.stage] || job.stage}`] || job.stage} ${job.of ? `${job.done} / ${job.of}` : ""}` : "";
   if (running && !job.of) at("progress").removeAttribute("value");
   else { at("progress").max = job.of || 1; at("progress").value = running ? job.done : job.phase === "done" ? job.of || 1 : 0; }
   const skipped = Object.entries(job.skipped || {}).map(([why, count]) => `${count} ${why}`).join(", ");

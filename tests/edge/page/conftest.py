@@ -21,8 +21,8 @@ from edge.page.page_server import add_page_flags
 from edge.page.place import Place
 from edge.page.roles import Role
 from edge.page.web.page_app import page_app
+from tests.edge.page.running_line import PASSWORD, Line, running_line
 
-PASSWORD = "parts-go-by-42"
 ORIGIN = {"origin": "http://localhost"}
 
 
@@ -92,3 +92,10 @@ def make_page(two_slots_dir: Path) -> Callable[..., Page]:
 def page(make_page: Callable[..., Page]) -> Page:
     """With the station's defaults."""
     return make_page()
+
+
+@pytest.fixture
+def line(calibrated_dir: Path, tmp_path: Path) -> Iterator[Line]:
+    """A running inspection with its page; an operator is logged in."""
+    with running_line(calibrated_dir, tmp_path) as one:
+        yield one

@@ -15,7 +15,8 @@ from edge.page.page_config import PageConfig
 from edge.page.roles import Role
 from edge.page.web.guard import MOST_BODY_BYTES
 from edge.records.audit_log import AuditTrail
-from tests.edge.page.conftest import PASSWORD, Page, form_token
+from tests.edge.page.conftest import Page, form_token
+from tests.edge.page.running_line import PASSWORD
 
 OPEN = {("/login", "GET"), ("/login", "POST"), ("/language", "POST")}
 TECHNICIANS = ("/calibration", "/settings")
