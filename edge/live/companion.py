@@ -122,8 +122,9 @@ class Companion:
 
 def tell_weaknesses(weaknesses: Mapping[str, str]) -> None:
     """For the companion's own process: all that is not as it should be now, by name; the inspection hears of it within a second."""
-    sys.stdout.write(_WEAKNESSES.dump_json(dict(weaknesses)).decode() + "\n")
-    sys.stdout.flush()
+    with suppress(BrokenPipeError):  # the inspection is gone, and this process will be in a moment
+        sys.stdout.write(_WEAKNESSES.dump_json(dict(weaknesses)).decode() + "\n")
+        sys.stdout.flush()
 
 
 def accompany() -> None:

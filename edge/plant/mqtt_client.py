@@ -137,7 +137,7 @@ class _Connection:
         client = self._client
         if client is None:
             return
-        if self._connected.done() and not self._connected.cancelled() and not self._connected.exception() and not self.lost.done():
+        if client.is_connected():
             client.publish(topic, last_words, QOS, True)
         client.disconnect()
         await asyncio.to_thread(client.loop_stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from edge.plant import mqtt_client
 from edge.plant.part_result import PartResult
 from edge.plant.plant_config import MqttConfig, PlantConfig
 from tests.edge.plant.peers import Authority, Mosquitto, free_port, needs_mosquitto, until
-from tests.edge.plant.plant_scene import Scene
+from tests.edge.plant.plant_scene import Scene, status
 
 
 class Listener:
@@ -148,16 +149,19 @@ def test_a_broker_that_refuses_a_message_has_not_got_it(scene: Scene, tmp_path: 
 
 
 @needs_mosquitto
-def test_a_plant_that_is_killed_leaves_its_last_will(scene: Scene, broker: Mosquitto) -> None:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_plant_that_ends_says_so_and_one_that_is_killed_leaves_its_last_will(
+    scene: Scene, broker: Mosquitto, how: signal.Signals
+) -> None:
+    scene.answer(status())
     listener = Listener(broker.port)
     command = [sys.executable, "-m", "edge.plant.plant_server", str(scene.state), config(broker.port).model_dump_json(), "0"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         scene.inspect(2)
-        until(lambda: len(listener.messages) == 2)
-        before = len(listener.states)
-        process.kill()
-        until(lambda: len(listener.states) > before)
-        assert listener.states[-1]["state"] == "offline"
+        until(lambda: len(listener.messages) == 2 and listener.states[-1]["state"] == "running")
+        process.send_signal(how)
+        until(lambda: listener.states[-1]["state"] == "offline")
+        assert process.wait(10) == (0 if how is signal.SIGTERM else -signal.SIGKILL)
     listener.close()
 
 
