@@ -178,7 +178,7 @@ class Inspection:
     def _open_line(self, state: Path) -> None:
         station, kept, clock = self.acting, self.kept, self.clock
         over = self.oversight = Oversight(station, self.outputs, kept, self.announcer.add, self.manager, clock)
-        first_part_id, fail = kept.first_part_id, over.states.fail
+        first_part_id, fail = kept.first_part_id, over.line_lost
         self.line = self.opened(
             lambda: assemble(station, self.outputs, state, kept.records, first_part_id, fail, over.stop_line, clock, self.stack)
         )
@@ -210,7 +210,9 @@ class Inspection:
         self, first: ReadyRecipe, bound: BoundSlot, opening: ProductOpening, choice: RecipeChoice | None
     ) -> InspectionLoop:
         over = self.oversight
-        making = ProductMaking(self.camera.live, self._teller("calibration"), self._tell_drift, self.clock)
+        making = ProductMaking(
+            self.camera.live, self.line.trigger is not None, self._teller("calibration"), self._tell_drift, self.clock
+        )
         current = self.current = CurrentProduct(making.make(first, bound))
         self.stack.callback(current.stop_looking)
         self.board.product(current.product)

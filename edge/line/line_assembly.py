@@ -83,7 +83,10 @@ def assemble(
     if station.reject_confirm is not None and backend != "recording":  # nothing would ever leave a line that drives nothing
         wanted = {SENSOR: station.reject_confirm.edge == "begin"}
         sensor = open_inputs({SENSOR: station.reject_confirm.sensor}, backend, clock, only=wanted)
-        arm.confirm = ConfirmWatch(sensor, station.reject_confirm, arm.confirmed, lambda why: failed("reject confirm", why), clock)
+        arm.confirm = ConfirmWatch(
+            sensor, station.reject_confirm, station.reject_pulse_ms, arm.confirmed,
+            lambda why: failed("reject confirm", why), clock,
+        )  # fmt: skip
         stack.callback(arm.confirm.close)
     strobe = Strobe(
         outputs.take("strobe") if outputs is not None else None, station.strobe.lead_ms, station.strobe.duration_ms, clock
