@@ -8,7 +8,7 @@ from edge.storage.strict_yaml import StrictModel
 
 
 class FrameHealthConfig(StrictModel):
-    """station.yaml, ``frame_health``. Shares are of what the calibration's good pictures had."""
+    """When a picture cannot be judged. Shares are of what the calibration's good pictures had."""
 
     dark_below: float = Field(0.4, ge=0, lt=1, description="mean grey, share of the darkest good picture's")
     bright_above: float = Field(2.0, gt=1, description="mean grey, share of the brightest good picture's")
