@@ -34,10 +34,10 @@ EVERY_S = 0.6
 GOOD_AFTER_EACH = 5
 """Good parts between two of the demo's bad ones, so that the trend looks like a line."""
 PANEL, PHONE = (1280, 800), (390, 844)
-COLORS = 128
-"""Of a picture in the README: small, and nobody sees the difference."""
 DEADLINE_MS = 3000
 HEATS = 4
+FIRST = 4
+"""Of the kinds of bad parts, so that the last one of the line is a chip, which is small."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -74,14 +74,14 @@ def make_pictures(demo: Path, out: Path) -> None:
             raise ConfigError(f"expected {HEATS} rejects with heat maps, there are {len(heats)}; is {demo} a demo's folder?")
         pictures = [cv2.imread(str(path)) for path in heats]
         rows = [cv2.hconcat([one for one in pictures[at : at + 2] if one is not None]) for at in range(0, HEATS, 2)]
-        cv2.imwrite(str(out / "heat.jpg"), cv2.vconcat(rows), [cv2.IMWRITE_JPEG_QUALITY, 85])
+        cv2.imwrite(str(out / "heat.jpg"), cv2.resize(cv2.vconcat(rows), None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA))
 
 
 def _line(images: Path) -> list[Path]:
     """Good parts, and now and then a bad one; the last is bad, so that the page shows what that looks like."""
     good = cycle(list_images(images / "test" / "good"))
     folders = sorted(one for one in (images / "test").iterdir() if one.is_dir() and one.name != "good")
-    bad = cycle([list_images(folder)[0] for folder in folders])
+    bad = cycle([list_images(folder)[0] for folder in (*folders[FIRST:], *folders[:FIRST])])
     line: list[Path] = []
     while len(line) < PARTS:
         line += [*islice(good, GOOD_AFTER_EACH), next(bad)]
@@ -116,10 +116,9 @@ def _tab(browser: Browser, run: PageRun, size: tuple[int, int], language: str) -
 
 def _shoot(tab: Page, path: Path) -> None:
     tab.screenshot(path=str(path))
-    from PIL import Image  # which matplotlib brings
-
-    with Image.open(path) as picture:
-        picture.convert("RGB").quantize(COLORS).save(path, optimize=True)
+    picture = cv2.imread(str(path))
+    assert picture is not None
+    cv2.imwrite(str(path), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 if __name__ == "__main__":
