@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -12,8 +13,8 @@ from edge.capture.capture_gates import Skip
 from edge.capture.capture_run import open_for_capture, take_pictures
 from edge.capture.capture_session import CaptureSession
 from edge.capture.capture_status import CaptureStatus, summary
-from edge.capture.capture_trigger import IntervalTrigger
 from edge.capture.frame_sharing import SOCKET
+from edge.capture.part_trigger import part_or_interval
 from edge.clock import SystemClock
 from edge.errors import ConfigError
 from edge.line.station_view import view_of
@@ -38,7 +39,7 @@ def normal_images_folder(
     source = str(options.camera if given is None else f"file://{given}")
     config = station.camera.model_copy(update={"source": source})
     clock = SystemClock()
-    with StopSignals() as signals:
+    with StopSignals() as signals, ExitStack() as stack:
         camera, settings = open_for_capture(config, clock, state / SOCKET, not options.no_lock, signals.stop)
         with (
             camera,
@@ -47,7 +48,9 @@ def normal_images_folder(
             ) as session,
             CaptureStatus(console, options.frames) as status,
         ):
-            trigger = IntervalTrigger(options.every, clock)
+            trigger, how = part_or_interval(station, state, camera, options.every, clock, stack)
+            if how:
+                console.print(how, markup=False, highlight=False, soft_wrap=True)
 
             def show(session: CaptureSession, skip: Skip | None) -> None:
                 status.show(session, skip)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -25,6 +26,7 @@ from calibration.session_folders import survey_sessions
 from calibration.shown_images import gallery, to_show
 from calibration.slot_content import slot_content
 from calibration.slot_references import reference_images
+from calibration.still_parts import FEWEST, StillParts
 from calibration.threshold import DEFAULT_CONFIDENCE, require_supported
 from edge.bundle import Bundle, open_bundle
 from edge.capture.capture_cli import add_capture_flags
@@ -45,6 +47,10 @@ from edge.storage.locations import bundle_path, state_path, station_path
 HISTOGRAM = "histogram.png"
 EPILOG = "calibrate advise verdicts.jsonl says whether calibrating again would help; a folder of that name is ./advise."
 FRAMES = 200
+ALL_ALIKE = (
+    "all pictures are alike to {:.1f} grey levels: they may show one still part again and again, and the promise holds for "
+    "different parts only; see that each picture is of another one"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,9 +77,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
     writing = nullcontext() if options.dry_run else store.writing()
     with writing, open_chosen_engine(bundle, options, observer=ConsoleObserver(console)) as engine:
         with lines or Bars(console) as progress:
-            survey = survey_sessions(normal_dir, options.max_bad_share, lambda done, total: progress("reading", done, total))
-            for line in survey.skipped:
-                _warn(console, f"skipped {line}")
+            survey = _survey(normal_dir, options.max_bad_share, bundle, view, progress, console)
             to_check = _survey_check(options.check, progress)
             bundle.self_test(engine, options.precision)
             console.print(f"{options.precision} on {engine.runtime}", markup=False, highlight=False, soft_wrap=True)
@@ -123,6 +127,20 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
     rest = slot.record.serial if options.no_activate else slot.path
     console.print(f"calibration {slot.record.serial} {what} {rest}", highlight=False, soft_wrap=True)
     return slot
+
+
+def _survey(
+    normal_dir: Path, max_bad_share: float, bundle: Bundle, view: StationView, progress: Progress, console: Console
+) -> Survey:
+    """What the folder holds, each part once."""
+    still = StillParts(view.region)
+    survey = survey_sessions(normal_dir, max_bad_share, lambda done, total: progress("reading", done, total), still.add)
+    for line in survey.skipped:
+        _warn(console, f"skipped {line}")
+    alike = still.find(set(bundle.manifest.learned_images))
+    if alike.all_alike and len(survey.files) >= FEWEST:
+        _warn(console, ALL_ALIKE.format(alike.median))
+    return replace(survey.without(set(alike.repeats)), repeats=len(alike.repeats))
 
 
 def _derive(

@@ -6,7 +6,8 @@
     │   ├── ImageError        an image or a folder of images
     │   ├── BundleError       a model bundle
     │   │   ├── HashMismatchError
-    │   │   └── NewerFormatError
+    │   │   ├── NewerFormatError
+    │   │   └── UntrustedBundleError
     │   ├── PlanError         a TensorRT plan: cannot be built, or is not to be trusted
     │   │   └── BuildStoppedError   told to stop while building one
     │   ├── SlotError         a calibration slot
@@ -15,14 +16,16 @@
     │   ├── RecordsError      part records, an audit trail or a recorded run
     │   ├── NotRunningError   an edge-inspect that should run beside
     │   ├── CameraOpenError   a camera that does not open
-    │   └── LineOpenError     a GPIO line that does not exist or is in use
+    │   ├── LineOpenError     a GPIO line that does not exist or is in use
+    │   └── FlashError        a device cannot be flashed, provisioned or updated as asked
     ├── CameraError           while running; each becomes a FAULT verdict, except the end of a recording
     │   ├── CameraTimeoutError
     │   ├── CameraLostError
     │   ├── FrameError        a frame came, and is not usable
     │   └── EndOfStream       a file or folder has no more images
     ├── EngineError           while running; becomes a FAULT verdict
-    └── LineError             while running; the line can no longer be trusted
+    ├── LineError             while running; the line can no longer be trusted
+    └── PlantError            what the plant is told by: a broker, a PLC, a server; a weakness, and never a part's
 
 A message says what was expected, what came and what to do, in one line.
 """
@@ -62,6 +65,10 @@ class NewerFormatError(BundleError):
     """A bundle was written by a newer version of the toolkit."""
 
 
+class UntrustedBundleError(BundleError):
+    """A bundle is not signed by a key this device trusts."""
+
+
 class PlanError(InputError):
     """No TensorRT plan can be built or trusted for this model on this machine."""
 
@@ -98,6 +105,10 @@ class LineOpenError(InputError):
     """A GPIO chip or line does not exist, is in use, or may not be used."""
 
 
+class FlashError(InputError):
+    """A device cannot be flashed, provisioned or updated as asked."""
+
+
 class CameraError(EdgeInspectError):
     """The camera failed while running."""
 
@@ -124,3 +135,7 @@ class EngineError(EdgeInspectError):
 
 class LineError(EdgeInspectError):
     """A GPIO line could not be driven while running."""
+
+
+class PlantError(EdgeInspectError):
+    """A peer in the plant is away, refuses or breaks its protocol."""

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from rich.console import Console
 
+from edge.bundles.bundle_signature import UNSIGNED_ALLOWED
 from edge.cameras.lasting_camera import LastingCamera
 from edge.clock import Clock
 from edge.console.announcer import Announcer
@@ -53,6 +54,7 @@ from edge.records.verdict_log import VerdictLog
 from edge.slots.bound_slot import BoundSlot
 from edge.station_config import StationConfig
 from edge.supervision.health_watch import HealthWatch
+from edge.supervision.machine_health import SystemTree
 from edge.supervision.oversight import Oversight
 from edge.supervision.restart_budget import RestartBudget
 from edge.supervision.service_manager import ServiceManager
@@ -138,7 +140,6 @@ class Inspection:
         self._open_camera(first, opening.state)
         self._keep(first, opening.state)
         self._open_line(opening.state)
-        self.companions = companions(options, self.station, opening.state, self.announcer.add, self.clock)
         bound = first.bound()
         self._say_what_runs(first, bound, refused)
         loop = self._assemble(first, bound, opening, choice)
@@ -177,20 +178,24 @@ class Inspection:
     def _open_line(self, state: Path) -> None:
         station, kept, clock = self.acting, self.kept, self.clock
         over = self.oversight = Oversight(station, self.outputs, kept, self.announcer.add, self.manager, clock)
-        first_part_id, fail = kept.first_part_id, over.states.fail
+        first_part_id, fail = kept.first_part_id, over.line_lost
         self.line = self.opened(
             lambda: assemble(station, self.outputs, state, kept.records, first_part_id, fail, over.stop_line, clock, self.stack)
         )
         over.guard(self.line.parts, state, self.stack)
         self.board = LiveBoard(
             state, over.states, self.camera.name, self._lines_in_words(self.outputs), station.shadow, self._triggers, kept.lost,
-            clock, lambda text: self.say(text, "yellow"),
+            clock, lambda text: self.say(text, "yellow"), kept.station_sha256(), SystemTree().temperatures,
         )  # fmt: skip
         self.stack.callback(self.board.close)
+        recorded = kept.records is not None
+        self.companions += companions(self.options, self.station, state, first_part_id, recorded, self.announcer.add, clock)
 
     def _say_what_runs(self, first: ReadyRecipe, bound: BoundSlot, refused: str) -> None:
         recipe, model = f"recipe {first.name}: " if first.name else "", first.store.bundle.manifest.model_id
         self.say(f"{recipe}model {model} {first.precision} on {first.runtime}, camera {self.camera.name}")
+        signer = first.store.bundle.signed_by
+        self.say(f"bundle signed by {signer}" if signer else UNSIGNED_ALLOWED)
         if bound.degraded:
             self.oversight.precision(bound.degraded)
             self.say(f"NOT AS ASKED: {bound.degraded}", "bold yellow")
@@ -205,7 +210,9 @@ class Inspection:
         self, first: ReadyRecipe, bound: BoundSlot, opening: ProductOpening, choice: RecipeChoice | None
     ) -> InspectionLoop:
         over = self.oversight
-        making = ProductMaking(self.camera.live, self._teller("calibration"), self._tell_drift, self.clock)
+        making = ProductMaking(
+            self.camera.live, self.line.trigger is not None, self._teller("calibration"), self._tell_drift, self.clock
+        )
         current = self.current = CurrentProduct(making.make(first, bound))
         self.stack.callback(current.stop_looking)
         self.board.product(current.product)
@@ -275,7 +282,10 @@ class Inspection:
         self.announcer.add(f"drift: {event.message}")
 
     def _weaknesses(self) -> dict[str, str]:
-        return self.kept.weaknesses() | {companion.name: companion.failure for companion in self.companions}
+        found = self.kept.weaknesses()
+        for companion in self.companions:
+            found |= companion.weaknesses()
+        return found
 
     def _triggers(self) -> dict[str, int]:
         return dict(self.line.trigger.counts) if self.line.trigger is not None else {}

@@ -13,13 +13,24 @@ from edge.station_config import StationConfig
 
 
 def companions(
-    options: argparse.Namespace, station: StationConfig, state: Path, tell: Callable[[str], None], clock: Clock
+    options: argparse.Namespace,
+    station: StationConfig,
+    state: Path,
+    first_part_id: int,
+    recorded: bool,
+    tell: Callable[[str], None],
+    clock: Clock,
 ) -> list[Companion]:
-    """Not started yet. state: of the inspection. tell: as Companion. Raises ConfigError where one of them could not run."""
+    """None is started yet. state: of the inspection. recorded: whether parts are recorded, which a dry run does not. tell: as
+    Companion. Raises ConfigError where one of them could not run.
+    """
     found = []
     if options.http is not None or station.page.listen is not None:
         require_packages()
         found.append(Companion("page", "edge.page.page_server", _page_arguments(options, state), tell, clock))
+    if station.plant.wanted and recorded:
+        arguments = [str(state), station.plant.model_dump_json(), str(first_part_id)]
+        found.append(Companion("plant", "edge.plant.plant_server", arguments, tell, clock))
     return found
 
 

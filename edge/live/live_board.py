@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from edge.live.live_status import (
 from edge.live.message import packed
 from edge.live.newest_server import Answer, NewestServer
 from edge.products.product import Product
+from edge.storage.event_chain import canonical
 from edge.supervision.line_states import LineStates
 from edge.verdict import Outcome, Verdict
 from edge.version import product_version
@@ -36,8 +38,8 @@ from edge.version import product_version
 class LiveBoard:
     """``part`` is for the thread of the inspection; the server's thread reads what it left, which nobody changes.
 
-    camera, lines: in words. triggers: counts by name. lost: what could not be kept, by name. Where the board cannot be served it
-    says so through ``say``, once.
+    camera, lines: in words. station_sha256: of the station file's content. triggers: counts by name. lost: what could not be kept,
+    by name. Where the board cannot be served it says so through ``say``, once.
     """
 
     def __init__(
@@ -51,9 +53,12 @@ class LiveBoard:
         lost: Callable[[], dict[str, int]],
         clock: Clock,
         say: Callable[[str], None],
+        station_sha256: str = "",
+        temperatures: Callable[[], dict[str, float]] = dict,
     ) -> None:
         self._states, self._camera, self._lines, self._shadow = states, camera, lines, shadow
         self._triggers, self._lost, self._clock = triggers, lost, clock
+        self._station_sha256, self._temperatures = station_sha256, temperatures
         self._started_ns = clock.wall_ns()
         self._outcomes: Counter[str] = Counter()
         self._stages: dict[str, tuple[list[int], list[float]]] = {}
@@ -91,6 +96,10 @@ class LiveBoard:
         last, product = self._last, self._product
         assert product is not None
         record = product.slot.record
+        shown = LiveProduct(
+            recipe=product.recipe, model_id=record.model_id, precision=product.precision, runtime=product.bound.runtime,
+            calibration_serial=record.serial, threshold=record.threshold, promise=record.promise.describe(),
+        )  # fmt: skip
         return LiveStatus(
             version=product_version(),
             started_wall_ns=self._started_ns,
@@ -102,10 +111,7 @@ class LiveBoard:
             camera=self._camera,
             lines=self._lines,
             shadow=self._shadow,
-            product=LiveProduct(
-                recipe=product.recipe, model_id=record.model_id, precision=product.precision, runtime=product.bound.runtime,
-                calibration_serial=record.serial, threshold=record.threshold, promise=record.promise.describe(),
-            ),
+            product=shown,
             outcomes={outcome.value: self._outcomes[outcome.value] for outcome in Outcome},
             triggers=self._triggers(),
             lost=self._lost(),
@@ -113,6 +119,9 @@ class LiveBoard:
                 stage: StageTimes(counts=list(counts), total_ms=total[0]) for stage, (counts, total) in list(self._stages.items())
             },
             drift=self._drift,
+            drift_figures=product.drift.of_late() if product.drift is not None else {},
+            temperatures=self._temperatures(),
+            settings=self._settings(shown),
             verdict=last[1].to_record() if last is not None else None,
         )  # fmt: skip
 
@@ -120,6 +129,10 @@ class LiveBoard:
         """Show no more; may be called twice."""
         if self._server is not None:
             self._server.close()
+
+    def _settings(self, shown: LiveProduct) -> str:
+        decides = {"station": self._station_sha256, **shown.model_dump(exclude={"promise"})}
+        return hashlib.sha256(canonical(decides).encode()).hexdigest()
 
     def _status_answer(self) -> Answer | None:
         if self._product is None:

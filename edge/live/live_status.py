@@ -43,7 +43,9 @@ class LiveStatus(StrictModel):
     """Counts are since the start. verdict: the last one's record, None before the first. Reasons by name, as in LineStates.
 
     number: grows with each part and each change of state. drift: in a few words, empty while there is none. lines: what the line
-    is driven by, in words; empty where all is as it should be. lost: what could not be kept, by what keeps it.
+    is driven by, in words; empty where all is as it should be. lost: what could not be kept, by what keeps it. drift_figures: of
+    the parts of late, and of the calibration's. temperatures: °C by zone. settings: sha256 of the station file's content and all
+    of ``product`` but what it promises: the same, and the same pictures get the same verdicts.
     """
 
     version: str
@@ -62,6 +64,9 @@ class LiveStatus(StrictModel):
     lost: dict[str, int]
     stages: dict[str, StageTimes]
     drift: str
+    drift_figures: dict[str, tuple[float, float]]
+    temperatures: dict[str, float]
+    settings: str
     verdict: dict[str, Any] | None
 
 
