@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -45,6 +46,12 @@ class PageRun:
     state: Path
     port: int
     cookie: str = ""
+    pid: int = 0
+
+    def inspection_cpu_ms(self) -> float:
+        """CPU time that edge-inspect itself took so far, without its companions; other load on the machine changes it little."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
     @property
     def address(self) -> str:
@@ -113,6 +120,7 @@ def page_run(store: SlotStore, images: list[Path], deadline_ms: int) -> Iterator
         command += ["--verdicts", str(state / "verdicts.jsonl")]
         said = (state / "said.txt").open("wb")
         process = subprocess.Popen(command, stdout=said, stderr=said)
+        run.pid = process.pid
         try:
             _wait_until_it_runs(run, process, state / "said.txt")
             status, headers, _ = run.ask("POST", "/login", urlencode({"name": NAME, "password": PASSWORD}))

@@ -14,7 +14,7 @@ from edge.slots.calibration_slot import SlotStore
 from tools.benchmark import page_viewers
 from tools.benchmark.page_viewers import PageViewers, measure_page_viewers
 
-FIGURES = PageViewers(5, 60, [(1.0, 2.0), (3.0, 3.5), (2.0, 1.0)], 9.0, 8.0, 370, 370, 12, [60], 0)
+FIGURES = PageViewers(5, 60, [(1.0, 2.0), (3.0, 3.5), (2.0, 1.0)], [(1.0, 1.0)] * 3, 9.0, 8.0, 370, 370, 12, [60], 0)
 
 
 def test_what_is_added_is_the_median_over_the_pairs() -> None:
@@ -29,6 +29,6 @@ def test_a_short_run(calibrated_dir: Path, monkeypatch: pytest.MonkeyPatch) -> N
     found = measure_page_viewers(store, calibrated_dir.parent / "normal", 2, 2, 5, 0.1)
     assert found.failures == []
     assert found.page_parts == found.recorded > 0
-    assert len(found.pairs) == 2
+    assert len(found.pairs) == len(found.cpu_pairs) == 2
     assert len(found.drawn) == 4
     assert found.pictures > 0

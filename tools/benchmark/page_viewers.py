@@ -29,7 +29,8 @@ GRACE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PageViewers:
-    """pairs: (median from trigger to verdict without, with viewers), milliseconds, of each pair of blocks.
+    """pairs: (median from trigger to verdict without, with viewers), milliseconds, of each pair of blocks; cpu_pairs: the
+    same of the CPU time that edge-inspect itself took for a part, which other load on the machine changes little.
 
     page_parts: parts that the page counted in the end, recorded: those of the records; drawn: parts that each viewer was given for
     its trend, of all that came while it watched.
@@ -38,6 +39,7 @@ class PageViewers:
     viewers: int
     parts: int
     pairs: list[tuple[float, float]]
+    cpu_pairs: list[tuple[float, float]]
     most_without_ms: float
     most_with_ms: float
     page_parts: int
@@ -63,6 +65,8 @@ class PageViewers:
             table.add_row(f"median of pair {number}, ms", f"{before:.2f}", f"{after:.2f}")
         table.add_row("longest, ms", f"{self.most_without_ms:.1f}", f"{self.most_with_ms:.1f}")
         table.add_row("added, median over the pairs, ms", "", f"{self.added_ms:+.2f}")
+        cpu = (f"{statistics.median(column):.2f}" for column in zip(*self.cpu_pairs, strict=True))
+        table.add_row("CPU of edge-inspect a part, ms", *cpu)
         table.add_row("parts recorded, counted by the page", str(self.recorded), str(self.page_parts))
         table.add_row("of them at fault", str(self.faults), "")
         table.add_row("pictures fetched", "", str(self.pictures))
@@ -78,6 +82,7 @@ class PageViewers:
 def measure_page_viewers(store: SlotStore, images: Path, viewers: int, pairs: int, parts: int, every_s: float) -> PageViewers:
     """``parts`` a block, one every ``every_s``, two blocks a pair. The viewers are threads of this process, on the same machine."""
     blocks: dict[bool, list[list[float]]] = {False: [], True: []}
+    cpu: dict[bool, list[float]] = {False: [], True: []}
     pictures, drawn = 0, []
     files = list(islice(cycle(list_images(images)), WARM + 2 * pairs * parts))
     with page_run(store, files, DEADLINE_MS) as run:
@@ -87,8 +92,10 @@ def measure_page_viewers(store: SlotStore, images: Path, viewers: int, pairs: in
             watched = number % 4 in (1, 2)  # without, with, with, without: a slow drift hits both alike
             open_pages = [_Viewer(run) for _ in range(viewers if watched else 0)]
             time.sleep(SETTLE_S)
+            before_ms = run.inspection_cpu_ms()
             run.trigger(parts, every_s)
             first, last = last, run.settle()
+            cpu[watched].append((run.inspection_cpu_ms() - before_ms) / max(1, last - first))
             for page in open_pages:
                 pictures += page.close()
                 drawn.append(len(page.points))
@@ -101,8 +108,8 @@ def measure_page_viewers(store: SlotStore, images: Path, viewers: int, pairs: in
     medians = {watched: [statistics.median(block) for block in found] for watched, found in blocks.items()}
     longest = {watched: max(max(block) for block in found) for watched, found in blocks.items()}
     return PageViewers(
-        viewers, parts, list(zip(medians[False], medians[True], strict=True)), longest[False], longest[True], counter.counted,
-        total.parts, pictures, drawn, total.outcomes.get("FAULT", 0),
+        viewers, parts, list(zip(medians[False], medians[True], strict=True)), list(zip(cpu[False], cpu[True], strict=True)),
+        longest[False], longest[True], counter.counted, total.parts, pictures, drawn, total.outcomes.get("FAULT", 0),
     )  # fmt: skip
 
 
