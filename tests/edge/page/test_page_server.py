@@ -15,6 +15,9 @@ import pytest
 
 pytest.importorskip("uvicorn")
 
+from rich.console import Console
+
+from edge.page import page_server
 from edge.page.page_config import PageConfig
 from edge.station_config import StationConfig
 from edge.storage.strict_yaml import load_yaml_text, parse
@@ -66,6 +69,11 @@ def test_over_tls_with_a_certificate_of_its_own(two_slots_dir: Path, tmp_path: P
     assert re.search(r"the certificate's SHA-256 is ([0-9A-F]{2}:){31}[0-9A-F]{2}$", said[0])
     assert "nobody has an account" in said[1]
     assert said[2] == f"page: https://127.0.0.1:{port}\n"
+
+
+def test_a_fingerprint_is_said_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    page_server._say(Console(stderr=True), "9F:AB:E2")
+    assert capsys.readouterr().err == "9F:AB:E2\n"
 
 
 def test_a_port_that_is_taken_and_one_that_nobody_named(two_slots_dir: Path) -> None:
