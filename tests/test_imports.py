@@ -9,14 +9,16 @@ import sys
 import calibration
 import edge
 
-ABSENT = ("torch", "tensorrt", "pycuda", "gpiod", "onnxruntime", "onnx", "safetensors", "matplotlib")
+ABSENT = ("torch", "tensorrt", "pycuda", "gpiod", "onnxruntime", "onnx", "safetensors", "matplotlib", "cryptography")
 
 
 def test_every_module_of_edge_and_calibration_imports_without_optional_packages() -> None:
     modules = [
         module.name for package in (edge, calibration) for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
-    assert {"edge.cli", "edge.capture.capture_cli", "edge.gpio.libgpiod", "calibration.cli"} <= set(modules)
+    assert {"edge.cli", "edge.capture.capture_cli", "edge.gpio.libgpiod", "edge.bundles.bundles_cli", "calibration.cli"} <= set(
+        modules
+    )
     code = (
         f"import sys, importlib\nfor name in {ABSENT}: sys.modules[name] = None\n"
         f"for name in {modules}: importlib.import_module(name)\n"

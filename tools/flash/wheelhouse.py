@@ -7,9 +7,11 @@ at the first boot. cv2 and tensorrt are JetPack's and are not here.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from importlib.metadata import PathDistribution
 from pathlib import Path
@@ -30,6 +32,7 @@ FROM_SOURCE = "pycuda"
 PLATFORMS = ("manylinux_2_34_aarch64", "manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
 DEVICE = {"platform_machine": "aarch64", "sys_platform": "linux", "platform_system": "Linux"}
 ROUNDS = 4
+SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "NOTICE", "edge", "calibration", "trainer", "tools")
 PROJECT = Path(__file__).parents[2]
 
 
@@ -39,7 +42,7 @@ def make_wheelhouse(out: Path, python: str, project: Path, console: Console) -> 
         raise FlashError(f"{project}: expected the source of edge-inspect (setup.cfg), there is none; name it with --source")
     with new_folder(out) as folder:
         say(console, f"wheelhouse for Python {python} on aarch64: building edge-inspect")
-        _pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(project))
+        build_application(project, folder)
         application = next(folder.glob("edge_inspect-*.whl"))
         constraints = folder / "constraints.txt"
         constraints.write_text("".join(f"{one}\n" for one in CONSTRAINTS), encoding="utf-8")
@@ -71,6 +74,17 @@ def make_wheelhouse(out: Path, python: str, project: Path, console: Console) -> 
             raise FlashError(f"{absent[0]} and what it needs cannot be had for Python {python} on aarch64; report it")
         if strays := [one.name for one in folder.iterdir() if one.name.lower().startswith(("opencv", "tensorrt", "torch"))]:
             raise FlashError(f"{strays[0]} would shadow JetPack's own; report it")
+
+
+def build_application(project: Path, out: Path) -> None:
+    """The wheel of the application into ``out``, from a copy: what an earlier build left in ``project`` would get into it."""
+    with tempfile.TemporaryDirectory() as place:
+        for name in SOURCES:
+            if (project / name).is_dir():
+                shutil.copytree(project / name, Path(place) / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(project / name, place)
+        _pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), place)
 
 
 def read_wheelhouse(path: Path, python: str) -> list[Path]:
