@@ -14,6 +14,7 @@
     │   │   └── NotCalibratedError
     │   ├── OutputError       a place to write to
     │   ├── RecordsError      part records, an audit trail or a recorded run
+    │   ├── NotRunningError   an edge-inspect that should run beside
     │   ├── CameraOpenError   a camera that does not open
     │   ├── LineOpenError     a GPIO line that does not exist or is in use
     │   └── FlashError        a device cannot be flashed, provisioned or updated as asked
@@ -23,7 +24,8 @@
     │   ├── FrameError        a frame came, and is not usable
     │   └── EndOfStream       a file or folder has no more images
     ├── EngineError           while running; becomes a FAULT verdict
-    └── LineError             while running; the line can no longer be trusted
+    ├── LineError             while running; the line can no longer be trusted
+    └── PlantError            what the plant is told by: a broker, a PLC, a server; a weakness, and never a part's
 
 A message says what was expected, what came and what to do, in one line.
 """
@@ -91,6 +93,10 @@ class RecordsError(InputError):
     """Part records, an audit trail or a recorded run cannot be read, or belong to another version or process."""
 
 
+class NotRunningError(InputError):
+    """No edge-inspect answers where one should run, or one of another version."""
+
+
 class CameraOpenError(InputError):
     """The camera cannot be opened."""
 
@@ -129,3 +135,7 @@ class EngineError(EdgeInspectError):
 
 class LineError(EdgeInspectError):
     """A GPIO line could not be driven while running."""
+
+
+class PlantError(EdgeInspectError):
+    """A peer in the plant is away, refuses or breaks its protocol."""

@@ -37,6 +37,9 @@ from edge.line.output_lines import OutputLines
 from edge.line.part_feed import AheadFeed, Seen
 from edge.line.shadow import WORDS as SHADOW_WORDS
 from edge.line.shadow import without_acting_lines
+from edge.live.companion import Companion
+from edge.live.companions import companions
+from edge.live.live_board import LiveBoard
 from edge.products.product import CurrentProduct, Product
 from edge.products.product_camera import ProductCamera
 from edge.products.product_making import ProductMaking, described
@@ -51,6 +54,7 @@ from edge.records.verdict_log import VerdictLog
 from edge.slots.bound_slot import BoundSlot
 from edge.station_config import StationConfig
 from edge.supervision.health_watch import HealthWatch
+from edge.supervision.machine_health import SystemTree
 from edge.supervision.oversight import Oversight
 from edge.supervision.restart_budget import RestartBudget
 from edge.supervision.service_manager import ServiceManager
@@ -89,6 +93,8 @@ class Inspection:
     kept: Keeping = field(init=False)
     oversight: Oversight = field(init=False)
     line: Line = field(init=False)
+    board: LiveBoard = field(init=False)
+    companions: list[Companion] = field(default_factory=list)
 
     def say(self, text: str, style: str = "") -> None:
         """One line for people."""
@@ -172,11 +178,18 @@ class Inspection:
     def _open_line(self, state: Path) -> None:
         station, kept, clock = self.acting, self.kept, self.clock
         over = self.oversight = Oversight(station, self.outputs, kept, self.announcer.add, self.manager, clock)
-        first_part_id, fail = kept.first_part_id, over.states.fail
+        first_part_id, fail = kept.first_part_id, over.line_lost
         self.line = self.opened(
             lambda: assemble(station, self.outputs, state, kept.records, first_part_id, fail, over.stop_line, clock, self.stack)
         )
         over.guard(self.line.parts, state, self.stack)
+        self.board = LiveBoard(
+            state, over.states, self.camera.name, self._lines_in_words(self.outputs), station.shadow, self._triggers, kept.lost,
+            clock, lambda text: self.say(text, "yellow"), kept.station_sha256(), SystemTree().temperatures,
+        )  # fmt: skip
+        self.stack.callback(self.board.close)
+        recorded = kept.records is not None
+        self.companions += companions(self.options, self.station, state, first_part_id, recorded, self.announcer.add, clock)
 
     def _say_what_runs(self, first: ReadyRecipe, bound: BoundSlot, refused: str) -> None:
         recipe, model = f"recipe {first.name}: " if first.name else "", first.store.bundle.manifest.model_id
@@ -197,9 +210,12 @@ class Inspection:
         self, first: ReadyRecipe, bound: BoundSlot, opening: ProductOpening, choice: RecipeChoice | None
     ) -> InspectionLoop:
         over = self.oversight
-        making = ProductMaking(self.camera.live, self._teller("calibration"), self._tell_drift, self.clock)
+        making = ProductMaking(
+            self.camera.live, self.line.trigger is not None, self._teller("calibration"), self._tell_drift, self.clock
+        )
         current = self.current = CurrentProduct(making.make(first, bound))
         self.stack.callback(current.stop_looking)
+        self.board.product(current.product)
         recipes = self._recipes(current, making, opening, choice) if choice is not None else None
         feed = AheadFeed(self.line.feed(self.camera, current.preprocess), self.stop)
         self.stack.callback(feed.close)
@@ -230,7 +246,7 @@ class Inspection:
     def _begin(self) -> None:
         stack, over, guarded = self.stack, self.oversight, self.oversight.guarded
         stack.enter_context(
-            HealthWatch(over.states, guarded.fault_all, self.announcer.add, self.kept.weaknesses, over.look, self.clock)
+            HealthWatch(over.states, guarded.fault_all, self.announcer.add, self._weaknesses, over.look, self.clock)
         )
         stack.enter_context(over.watchdog)
         # Once more, so that on the way out they come first: a camera, an engine or a stuck log may take seconds to close.
@@ -239,6 +255,9 @@ class Inspection:
         over.states.opened()
         self.manager.ready()
         self.line.start()
+        for companion in self.companions:
+            stack.callback(companion.close)
+            companion.start()
         gc.collect()
         gc.freeze()  # what was made so far stays; a collection looks only at what parts leave behind
 
@@ -248,6 +267,7 @@ class Inspection:
         self.kept.verdict(verdict, seen, inference, product, final=self.line.trigger is None)
         if product.drift is not None:
             product.drift.add(verdict, product.slot.record)
+        self.board.part(verdict, seen, inference, product)
         self.status.show(verdict, product.drift.short if product.drift is not None else "")
 
     def _teller(self, kind: str) -> Callable[[str, bool], None]:
@@ -260,6 +280,15 @@ class Inspection:
     def _tell_drift(self, event: DriftEvent) -> None:
         self.kept.drifted(event)
         self.announcer.add(f"drift: {event.message}")
+
+    def _weaknesses(self) -> dict[str, str]:
+        found = self.kept.weaknesses()
+        for companion in self.companions:
+            found |= companion.weaknesses()
+        return found
+
+    def _triggers(self) -> dict[str, int]:
+        return dict(self.line.trigger.counts) if self.line.trigger is not None else {}
 
     def _close_product(self) -> None:
         if self.current is not None:

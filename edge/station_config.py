@@ -11,7 +11,9 @@ from edge.errors import ConfigError
 from edge.line.line_config import LinesConfig, LineStopConfig, RejectConfirmConfig, StrobeConfig
 from edge.line.timing_config import TimingConfig
 from edge.line.trigger_config import TriggerConfig
+from edge.page.page_config import PageConfig
 from edge.pictures.frame_health_config import FrameHealthConfig
+from edge.plant.plant_config import PlantConfig
 from edge.preprocess import Region
 from edge.records.records_config import ArchiveConfig, RecordsConfig
 from edge.storage.strict_yaml import StrictModel, load_model
@@ -77,6 +79,8 @@ class StationConfig(StrictModel):
     shadow: bool = Field(False, description="verdicts are recorded, no line that acts on parts is opened, ready stays off")
     records: RecordsConfig = RecordsConfig()
     archive: ArchiveConfig = ArchiveConfig()
+    plant: PlantConfig = PlantConfig()
+    page: PageConfig = PageConfig()
     reject_pulse_ms: int = Field(200, ge=1, le=60000, description="shortest time the reject line is held")
     pass_valid_ms: int = Field(1000, ge=1, le=60000, description="a PASS not renewed for this long falls back to reject")
 
@@ -89,10 +93,11 @@ class StationConfig(StrictModel):
 
 
 def load_station(path: Path | None) -> StationConfig:
-    """The station in ``path``, or the defaults. A relative mask is looked for beside the file. Raises ConfigError."""
+    """The station in ``path``, or the defaults. Relative paths are looked for beside the file. Raises ConfigError."""
     if path is None:
         return StationConfig()
     station = load_model(StationConfig, path)
+    station = station.model_copy(update={"plant": station.plant.beside(path.parent)})
     if station.ignore_mask is not None:
         mask = path.parent / station.ignore_mask
         if not mask.is_file():

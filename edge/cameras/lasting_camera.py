@@ -9,17 +9,17 @@ from edge.cameras.base import Camera
 from edge.clock import Clock
 from edge.errors import CameraLostError, CameraOpenError
 from edge.frame import Frame
-from edge.supervision.camera_backoff import CameraBackoff
+from edge.supervision.backoff import Backoff
 
 
 class LastingCamera:
-    """``camera``, and what ``reopen`` gives after it is lost; ``CameraBackoff`` says when that is tried."""
+    """``camera``, and what ``reopen`` gives after it is lost; ``Backoff`` says when that is tried."""
 
     def __init__(self, camera: Camera, reopen: Callable[[], Camera], clock: Clock) -> None:
         self._camera: Camera | None = camera
         self._reopen, self._wanted, self._clock = reopen, reopen, clock
         self.name, self.live = camera.name, camera.live
-        self._backoff, self._next_ns, self._last_error = CameraBackoff(), 0, ""
+        self._backoff, self._next_ns, self._last_error = Backoff(), 0, ""
 
     @property
     def retry_in_ns(self) -> int:
@@ -61,7 +61,7 @@ class LastingCamera:
         wanted = self._wanted
         if wanted is not self._reopen:
             camera, self._camera, self._reopen = self._camera, None, wanted
-            self._backoff, self._next_ns = CameraBackoff(), 0
+            self._backoff, self._next_ns = Backoff(), 0
             if camera is not None:
                 with suppress(Exception):  # what does not close shows when it is opened
                     camera.close()

@@ -1,7 +1,7 @@
 """What passes between an inspection that holds the camera and a program that wants its pictures, over a Unix socket.
 
 The reader sends NEXT, once for each picture it wants. The server answers, when it has a newer one than the last it sent there, with
-MAGIC, the length of the header (4 bytes, big-endian), the header (JSON) and height·width·3 bytes, BGR.
+a message (``edge/live/message.py``) of MAGIC whose content is height·width·3 bytes, BGR.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from edge.storage.strict_yaml import StrictModel
 SOCKET = "frames.sock"
 NEXT = b"N"
 MAGIC = b"EIF1"
-LENGTH_BYTES = 4
 MOST_HEADER_BYTES = 16384
 MOST_IMAGE_BYTES = 256 * 2**20
 
@@ -32,9 +31,3 @@ class FrameHeader(StrictModel):
     def image_bytes(self) -> int:
         """How many follow."""
         return self.height * self.width * 3
-
-
-def packed(header: FrameHeader) -> bytes:
-    """All that precedes the picture."""
-    text = header.model_dump_json().encode()
-    return MAGIC + len(text).to_bytes(LENGTH_BYTES, "big") + text

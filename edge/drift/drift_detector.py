@@ -108,6 +108,10 @@ class DriftMonitor:
         """The figures that are compared with the baseline."""
         return tuple(self._watched)
 
+    def of_late(self) -> dict[str, tuple[float, float]]:
+        """Figure that is watched → (mean of the parts of late, median of the good images)."""
+        return {name: watched.of_late() for name, watched in self._watched.items()}
+
     def add(self, scores: Scores, part: int) -> None:
         """Take the next part under the number it is told by; one with a figure that is not finite tells nothing."""
         if not scores.finite():

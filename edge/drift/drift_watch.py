@@ -50,6 +50,11 @@ class DriftWatch:
         self.short = ""
         """What has changed, in a few words for a status line; empty while nothing has."""
 
+    def of_late(self) -> dict[str, tuple[float, float]]:
+        """As DriftMonitor's; nothing before the first part. From any thread."""
+        monitor = self._monitor
+        return monitor.of_late() if monitor is not None else {}
+
     def add(self, verdict: Verdict, slot: SlotRecord) -> None:
         """Take a verdict made with ``slot``. Never raises: what it cannot do it tells once, and from then on does nothing."""
         if self._off:

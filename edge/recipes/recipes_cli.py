@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -40,11 +41,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _list(recipes: Recipes, options: argparse.Namespace, _: Console, clock: Clock) -> int:
     files = _files(options, clock)
     request, answer = files.request(), files.answered()
-    rows = [
+    wanted = request.name if request is not None else ""
+    refusal = answer.refusal if request is not None and answer is not None and answer.number == request.number else ""
+    rows: list[dict[str, Any]] = [
         {
             "name": name,
             "running": answer is not None and answer.running == name,
-            "wanted": request is not None and request.name == name,
+            "wanted": name == wanted and not refusal,
+            "refusal": refusal if name == wanted else "",
             "bundle": str(recipe.bundle),
             "precision": recipe.precision,
         }
@@ -55,7 +59,7 @@ def _list(recipes: Recipes, options: argparse.Namespace, _: Console, clock: Cloc
         return EXIT_OK
     table = Table("", "recipe", "bundle", "precision", box=None)
     for row in rows:
-        mark = "ran last" if row["running"] else "wanted" if row["wanted"] else ""
+        mark = "ran last" if row["running"] else "wanted" if row["wanted"] else "refused" if row["refusal"] else ""
         table.add_row(*(Text(str(cell)) for cell in (mark, row["name"], row["bundle"], row["precision"])))
     Console().print(table)
     return EXIT_OK

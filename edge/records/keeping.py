@@ -90,8 +90,14 @@ class Keeping:
 
     def weaknesses(self) -> dict[str, str]:
         """Name → why it cannot be kept now, or empty."""
-        writers = {"verdict log": self._log, "records": self.records, "archive": self._archive, "recording": self.recorder}
-        return {what: str(one.failure or "") for what, one in writers.items() if one is not None}
+        return {what: str(one.failure or "") for what, one in self._writers().items() if one is not None}
+
+    def lost(self) -> dict[str, int]:
+        """Name → how much of it the disk did not take, or not in time."""
+        return {what: one.dropped for what, one in self._writers().items() if one is not None}
+
+    def _writers(self) -> dict[str, VerdictLog | PartRecords | PartArchive | RunRecorder | None]:
+        return {"verdict log": self._log, "records": self.records, "archive": self._archive, "recording": self.recorder}
 
     def close(self) -> None:
         """Write what is queued. May be called twice."""

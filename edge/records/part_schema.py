@@ -26,6 +26,11 @@ MIGRATIONS = (
     INSERT INTO numbering VALUES (0);
     """,
     "ALTER TABLE parts ADD COLUMN recipe TEXT NOT NULL DEFAULT ''",
+    # Numbers can begin anew where a file was damaged: who tells parts to others tells by this whose numbers they are.
+    """
+    ALTER TABLE numbering ADD COLUMN records_id TEXT NOT NULL DEFAULT '';
+    UPDATE numbering SET records_id = lower(hex(randomblob(8)));
+    """,
 )
 """Each brings the file from its place in here to the next version."""
 VERSION = len(MIGRATIONS)

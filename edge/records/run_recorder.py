@@ -100,7 +100,7 @@ class RunRecorder:
         self._writer = BackgroundWriter[_Part]("recording", self._write, tell, queue_bytes, weigh=_weight, most=1)
 
     @property
-    def lost(self) -> int:
+    def dropped(self) -> int:
         """Parts that are not in the recording."""
         return self._writer.dropped
 
@@ -123,7 +123,7 @@ class RunRecorder:
             return
         self._closed = True
         try:
-            end = RunEnd(seq=self._seq + 1, kind="end", parts=self._parts, lost=self.lost)
+            end = RunEnd(seq=self._seq + 1, kind="end", parts=self._parts, lost=self.dropped)
             self._append(end.model_dump())
             os.fsync(self._file)
             sync_folder(self.folder)

@@ -87,6 +87,15 @@ class SystemTree:
                 return f"{path.parent.name}/{path.name} counted {count - before[path]} more: too hot, or too much current"
         return ""
 
+    def temperatures(self) -> dict[str, float]:
+        """°C of each thermal zone by its name; where several have the same, the hottest."""
+        found: dict[str, float] = {}
+        for zone in self._sorted("sys/class/thermal", "thermal_zone*"):
+            name, heat = _text(zone / "type"), _number(zone / "temp")
+            if name and heat is not None:
+                found[name] = max(heat / 1000, found.get(name, heat / 1000))
+        return found
+
     def short_of_memory(self) -> str:
         """How little is left, where it is too little; empty else."""
         for line in _text(self._root / "proc/meminfo").splitlines():

@@ -24,7 +24,7 @@ from edge.triggers.base import Trigger, TriggerEvent
 
 BAD_SHARE, FAULT_SHARE = 0.02, 0.03
 LOST_EVERY, LOST_AT = 10_000, 150
-"""A camera lost more often is waited for ever longer (edge/supervision/camera_backoff.py), and then nothing else is tested."""
+"""A camera lost more often is waited for ever longer (edge/supervision/backoff.py), and then nothing else is tested."""
 MOST_WAITING = 2
 """Parts without a verdict, where the stages set the pace."""
 SILENCE_S = 10.0

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from edge.cameras.camera_settings import CameraSettings
 from edge.cameras.shared_frames import SharedFrames
-from edge.capture import frame_server
-from edge.capture.frame_server import MOST_READERS, FrameServer
+from edge.capture.frame_server import FrameServer
 from edge.capture.frame_sharing import MAGIC, NEXT, SOCKET
 from edge.clock import SystemClock
 from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError, OutputError
 from edge.frame import Frame
+from edge.live import newest_server
+from edge.live.newest_server import MOST_READERS
 from edge.storage.private_socket import is_served, short_path
 
 CLOCK = SystemClock()
@@ -103,7 +104,7 @@ def test_a_file_name_that_is_no_text_and_a_very_long_one_are_shared(inspection: 
 def test_only_its_own_user_may_connect_and_a_second_inspection_may_not_take_over(inspection: Inspection) -> None:
     assert stat.S_IMODE(inspection.path.stat().st_mode) == 0o600
     assert is_served(inspection.path)
-    with pytest.raises(OutputError, match="another edge-inspect shares"):
+    with pytest.raises(OutputError, match="another edge-inspect listens"):
         FrameServer(inspection.path, CLOCK)
 
 
@@ -133,8 +134,8 @@ def test_a_path_longer_than_a_socket_address_serves(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_takes_nothing_holds_up_nobody(inspection: Inspection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_server, "SEND_LIMIT_NS", 200_000_000)
-    monkeypatch.setattr(frame_server, "TICK_S", 0.05)
+    monkeypatch.setattr(newest_server, "SEND_LIMIT_NS", 200_000_000)
+    monkeypatch.setattr(newest_server, "TICK_S", 0.05)
     stuck = inspection.raw()
     stuck.sendall(NEXT)
     started = time.monotonic()
@@ -145,20 +146,20 @@ def test_a_reader_that_takes_nothing_holds_up_nobody(inspection: Inspection, mon
         for value in range(100, 110):
             inspection.offer(value)
             assert camera.read(5000).image[0, 0, 0] == value
-    until(lambda: not inspection.server._readers)
+    until(lambda: not inspection.server._server._readers)
     stuck.close()
 
 
 def test_who_asks_nothing_makes_place_for_others(inspection: Inspection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_server, "IDLE_LIMIT_NS", 100_000_000)
-    monkeypatch.setattr(frame_server, "TICK_S", 0.05)
+    monkeypatch.setattr(newest_server, "IDLE_LIMIT_NS", 100_000_000)
+    monkeypatch.setattr(newest_server, "TICK_S", 0.05)
     silent = [inspection.raw() for _ in range(MOST_READERS + 3)]
     assert silent[-1].recv(1) == b""  # one too many
-    until(lambda: not inspection.server._readers)
+    until(lambda: not inspection.server._server._readers)
     inspection.offer(9)
     with SharedFrames(inspection.path, CLOCK) as camera:
         assert camera.read(5000).image[0, 0, 0] == 9
-        until(lambda: not inspection.server._readers)
+        until(lambda: not inspection.server._server._readers)
         inspection.offer(10)
         assert camera.read(5000).image[0, 0, 0] == 10  # it connects again by itself
     for connection in silent:

@@ -17,7 +17,7 @@ from edge.errors import ConfigError, InputError
 from edge.line.shadow import without_acting_lines
 from edge.recipes.ready_recipe import ReadyRecipe, prepare
 from edge.recipes.recipe_file import load_recipes
-from edge.recipes.recipe_request import REQUEST, RecipeFiles
+from edge.recipes.recipe_request import REQUEST, RecipeAnswer, RecipeFiles
 from edge.recipes.recipe_stager import RecipeStager
 from edge.recipes.recipes_cli import main
 from edge.station_config import StationConfig
@@ -214,6 +214,15 @@ def test_the_command_lists_checks_and_switches(recipes_file: Path, tmp_path: Pat
     assert [name for name, row in rows.items() if row["wanted"]] == ["lid"]
     assert run("list", *places) == 0
     assert "wanted" in capsys.readouterr().out
+    files = RecipeFiles(tmp_path / "state", SystemClock())
+    request = files.request()
+    assert request is not None
+    files.answer(RecipeAnswer(number=request.number, running="cap", refusal="not calibrated"))
+    assert run("list", *places, "--json") == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert (rows["lid"]["wanted"], rows["lid"]["refusal"], rows["cap"]["refusal"]) == (False, "not calibrated", "")
+    assert run("list", *places) == 0
+    assert "refused" in capsys.readouterr().out
     assert run("check", "lid", "--recipes", recipes_file) == 0
     assert "lid: fp32 on onnxruntime-" in capsys.readouterr().err
     assert run("check", "--recipes", recipes_file) == 1

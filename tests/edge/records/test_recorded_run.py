@@ -278,7 +278,7 @@ def test_a_full_or_slow_disk_loses_parts_and_the_run_says_so(place: Place, monke
     monkeypatch.setattr(run_recorder, "free_bytes", slow)
     for part_id in range(5):
         add(part_id)
-    assert recorder.lost == 3
+    assert recorder.dropped == 3
     go_on.set()
     assert recorder._writer.flush(10)
     monkeypatch.setattr(run_recorder, "free_bytes", lambda folder: 1)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from edge.clock import ManualClock, SystemClock
 from edge.errors import OutputError
-from edge.supervision.camera_backoff import CameraBackoff
+from edge.supervision.backoff import Backoff
 from edge.supervision.restart_budget import RestartBudget, Start, this_moment
 from edge.supervision.service_manager import ServiceManager
 from edge.supervision.watchdog import Watchdog
@@ -267,7 +267,7 @@ def test_a_damaged_file_is_an_empty_one_and_a_place_that_cannot_be_written_is_to
 
 
 def test_a_camera_is_tried_ever_more_rarely_and_at_once_again_after_it_was_steady() -> None:
-    backoff = CameraBackoff(250, 15_000, 30_000)
+    backoff = Backoff(250, 15_000, 30_000)
     waits = [backoff.failed(0) // MS for _ in range(9)]
     assert waits == [250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]
     backoff.opened(100_000 * MS)
@@ -276,7 +276,7 @@ def test_a_camera_is_tried_ever_more_rarely_and_at_once_again_after_it_was_stead
     backoff.opened(229_000 * MS)
     assert backoff.failed(230_000 * MS) // MS == 250
     with pytest.raises(ValueError, match="first_ms"):
-        CameraBackoff(10, 5)
+        Backoff(10, 5)
 
 
 def unit() -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""How long to wait before a lost camera is opened again: at once at first, then ever longer up to a limit. Pure."""
+"""How long to wait before what was lost is tried again, a camera or a process: soon at first, then ever longer. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ FIRST_MS = 250
 LONGEST_MS = 15_000
 
 
-class CameraBackoff:
-    """Waits double with each failure. A camera that comes back and is lost again soon is one that failed again.
+class Backoff:
+    """Waits double with each failure. What comes back and is lost again soon has failed again.
 
-    steady_ms: how long it must deliver until the first wait is the first one again.
+    steady_ms: how long it must last until the first wait is the first one again.
     """
 
     def __init__(self, first_ms: int = FIRST_MS, longest_ms: int = LONGEST_MS, steady_ms: int = 2 * LONGEST_MS) -> None:
@@ -23,7 +23,7 @@ class CameraBackoff:
         self._back_ns: int | None = None
 
     def failed(self, now_ns: int) -> int:
-        """The camera was lost, or could not be opened: how long to wait before the next attempt, nanoseconds."""
+        """It was lost, or could not be opened: how long to wait before the next attempt, nanoseconds."""
         if self._back_ns is not None and now_ns - self._back_ns >= self._steady_ns:
             self._next_ns = self._first_ns
         self._back_ns = None
@@ -31,6 +31,6 @@ class CameraBackoff:
         return wait
 
     def opened(self, now_ns: int) -> None:
-        """It is open and delivers."""
+        """It is there."""
         if self._back_ns is None:
             self._back_ns = now_ns
