@@ -25,7 +25,8 @@ from edge.console.plain_table import say
 from edge.errors import FlashError
 from edge.storage.durable_files import new_folder
 
-EXTRAS = "jetson"
+EXTRAS = "jetson,hmi,plant"
+"""What a device needs, and what its station may name: the operator page, and the plant's protocols."""
 CONSTRAINTS = ("numpy<2",)
 BUILD_NEEDS = ("pip", "setuptools", "wheel")
 FROM_SOURCE = "pycuda"
@@ -113,7 +114,7 @@ def application_id(files: list[Path]) -> str:
 def _needs_of(wheel: Path) -> list[str]:
     """What the application asks for on a device, PyCUDA left out."""
     needs: list[str] = []
-    extras, done = [EXTRAS, ""], set()
+    extras, done = [*EXTRAS.split(","), ""], set()
     while extras:
         done.add(extra := extras.pop())
         for one in _requirements(wheel, {**DEVICE, "extra": extra}):
