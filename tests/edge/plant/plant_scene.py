@@ -46,7 +46,7 @@ class Scene:
         for part_id in range(first, first + count):
             outcome = OUTCOMES[part_id % 4]
             reason = "" if outcome is Outcome.PASS else "score 2.5"
-            scores = Scores(0.25, 0.125, 0.5, 0.1, 0.5, 0.0, 1.0)
+            scores = Scores(0.25, 0.125, 0.5, 0.1, 0.5, 0.0, 1.0) if outcome is not Outcome.FAULT else None
             verdict = Verdict(
                 part_id, outcome, reason, f"camera#{part_id}", 1, 2, 3, 1_700_000_000_000_000_000 + part_id, scores, 2.0, 3
             )
