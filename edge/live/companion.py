@@ -113,11 +113,12 @@ class Companion:
             self._heard += os.read(said, MOST_SAID)
         *lines, rest = self._heard.split(b"\n")
         self._heard = rest[:MOST_SAID]
-        for line in lines[-1:]:
+        for line in reversed(lines):
             with suppress(ValidationError):
                 told = list(_WEAKNESSES.validate_json(line).items())[:MOST_WEAKNESSES]
                 now = {what[:LONGEST]: " ".join(reason[:LONGEST].split()) for what, reason in told}
                 self._weaknesses = dict.fromkeys(self._weaknesses, "") | now
+                return  # it said all that is weak; what it said before is over
 
 
 def tell_weaknesses(weaknesses: Mapping[str, str]) -> None:
