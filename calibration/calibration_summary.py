@@ -45,10 +45,11 @@ def print_summary(
     table.add_row("λ1, λ2", f"{weights[0]:.4g}, {weights[1]:.4g} from {source}")
     table.add_row("threshold", f"{derived.threshold:.6g} from {len(jobs.threshold)} images{_folds(jobs)}")
     table.add_row("promise", promise_words(derived.promise))
-    if jobs.passed_over or survey.duplicates or survey.skipped or dropped:
+    if jobs.passed_over or survey.duplicates or survey.repeats or survey.skipped or dropped:
         kinds = (
             (jobs.passed_over, "the training saw"),
             (survey.duplicates, "duplicates"),
+            (survey.repeats, "of a part that others show"),
             (len(survey.skipped), "unreadable"),
             (dropped, "suspects"),
         )

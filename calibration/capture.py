@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
+from calibration.progress import JsonLines
+from edge.capture.capture_gates import Skip
 from edge.capture.capture_run import open_for_capture, take_pictures
 from edge.capture.capture_session import CaptureSession
 from edge.capture.capture_status import CaptureStatus, summary
-from edge.capture.capture_trigger import IntervalTrigger
 from edge.capture.frame_sharing import SOCKET
+from edge.capture.part_trigger import part_or_interval
 from edge.clock import SystemClock
 from edge.errors import ConfigError
 from edge.line.station_view import view_of
@@ -21,7 +24,9 @@ from edge.supervision.stop_signals import StopSignals
 CAPTURES = "captures"
 
 
-def normal_images_folder(options: argparse.Namespace, station: StationConfig, state: Path, console: Console) -> Path:
+def normal_images_folder(
+    options: argparse.Namespace, station: StationConfig, state: Path, console: Console, lines: JsonLines | None = None
+) -> Path:
     """``options.normal_dir``, or a new session in ``state``/captures where that is a recording or ``options.camera`` is given.
 
     Raises ConfigError where neither or both are named, and KeyboardInterrupt where the capture was stopped: what it took stays.
@@ -34,7 +39,7 @@ def normal_images_folder(options: argparse.Namespace, station: StationConfig, st
     source = str(options.camera if given is None else f"file://{given}")
     config = station.camera.model_copy(update={"source": source})
     clock = SystemClock()
-    with StopSignals() as signals:
+    with StopSignals() as signals, ExitStack() as stack:
         camera, settings = open_for_capture(config, clock, state / SOCKET, not options.no_lock, signals.stop)
         with (
             camera,
@@ -43,8 +48,16 @@ def normal_images_folder(options: argparse.Namespace, station: StationConfig, st
             ) as session,
             CaptureStatus(console, options.frames) as status,
         ):
-            trigger = IntervalTrigger(options.every, clock)
-            take_pictures(session, camera, trigger, signals.stop, options.frames, config.read_timeout_ms, status.show)
+            trigger, how = part_or_interval(station, state, camera, options.every, clock, stack)
+            if how:
+                console.print(how, markup=False, highlight=False, soft_wrap=True)
+
+            def show(session: CaptureSession, skip: Skip | None) -> None:
+                status.show(session, skip)
+                if lines is not None:
+                    lines.captured(session, options.frames)
+
+            take_pictures(session, camera, trigger, signals.stop, options.frames, config.read_timeout_ms, show)
         for line in summary(session):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         if signals.stop.is_set():

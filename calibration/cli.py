@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from calibration.advise_cli import main as advise_main
 from calibration.before_after import compare_with_active
@@ -21,12 +19,14 @@ from calibration.derive import DEFAULT_BLEND, Derived, Wishes, derive
 from calibration.image_result import ImageResult
 from calibration.normal_images import CenterChoice, Jobs, assign_jobs
 from calibration.other_product import LOOKED_AT, require_same_product
+from calibration.progress import Bars, JsonLines, Progress
 from calibration.report import REPORT, Findings, render_report
 from calibration.score_histograms import histogram_png
 from calibration.session_folders import survey_sessions
 from calibration.shown_images import gallery, to_show
 from calibration.slot_content import slot_content
 from calibration.slot_references import reference_images
+from calibration.still_parts import FEWEST, StillParts
 from calibration.threshold import DEFAULT_CONFIDENCE, require_supported
 from edge.bundle import Bundle, open_bundle
 from edge.capture.capture_cli import add_capture_flags
@@ -47,6 +47,10 @@ from edge.storage.locations import bundle_path, state_path, station_path
 HISTOGRAM = "histogram.png"
 EPILOG = "calibrate advise verdicts.jsonl says whether calibrating again would help; a folder of that name is ./advise."
 FRAMES = 200
+ALL_ALIKE = (
+    "all pictures are alike to {:.1f} grey levels: they may show one still part again and again, and the promise holds for "
+    "different parts only; see that each picture is of another one"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,21 +66,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot | None:
-    """Calibrate as ``options`` say; returns the new, active slot, None with --dry-run."""
+    """Calibrate as ``options`` say; returns the new slot, active unless --no-activate, None with --dry-run."""
     center, wishes = _wishes(options)
     bundle = open_bundle(bundle_path(options.bundle))
     station, state = load_station(station_path(options.station)), state_path(options.state, bundle.path)
     view = station_view(station, bundle.manifest.graph)
     store = SlotStore(state, bundle)
-    normal_dir = normal_images_folder(options, station, state, console)
-    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    lines = JsonLines() if options.progress == "json" else None
+    normal_dir = normal_images_folder(options, station, state, console, lines)
     writing = nullcontext() if options.dry_run else store.writing()
     with writing, open_chosen_engine(bundle, options, observer=ConsoleObserver(console)) as engine:
-        with Progress(*columns, console=console, transient=True) as bars:
-            progress = _Bars(bars)
-            survey = survey_sessions(normal_dir, options.max_bad_share, lambda done, total: progress("reading", done, total))
-            for line in survey.skipped:
-                _warn(console, f"skipped {line}")
+        with lines or Bars(console) as progress:
+            survey = _survey(normal_dir, options.max_bad_share, bundle, view, progress, console)
             to_check = _survey_check(options.check, progress)
             bundle.self_test(engine, options.precision)
             console.print(f"{options.precision} on {engine.runtime}", markup=False, highlight=False, soft_wrap=True)
@@ -117,32 +118,33 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             console.print("dry run: no slot was written")
             return None
         slot = store.add(content, derived.tensors, references, {REPORT: page, HISTOGRAM: histogram})
-        store.activate(slot, options.operator, f"calibrated from {normal_dir}")
+        if not options.no_activate:
+            store.activate(slot, options.operator, f"calibrated from {normal_dir}")
         _write_report(options.report, page, histogram)
-    console.print(f"calibration {slot.record.serial} is active: {slot.path}", highlight=False, soft_wrap=True)
+    if lines is not None:
+        lines.made(slot.record.serial, not options.no_activate)
+    what = "is there, not active: edge-slots activate" if options.no_activate else "is active:"
+    rest = slot.record.serial if options.no_activate else slot.path
+    console.print(f"calibration {slot.record.serial} {what} {rest}", highlight=False, soft_wrap=True)
     return slot
 
 
-class _Bars:
-    """One bar for each stage of a calibration, made when the stage first reports."""
-
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(what)
-        self._bars.update(self._tasks[what], completed=done, total=total)
-
-    def steps(self, what: str, total: int) -> Callable[[], None]:
-        """To be called once for each of ``total``."""
-        done = itertools.count(1)
-        return lambda: self(what, next(done), total)
+def _survey(
+    normal_dir: Path, max_bad_share: float, bundle: Bundle, view: StationView, progress: Progress, console: Console
+) -> Survey:
+    """What the folder holds, each part once."""
+    still = StillParts(view.region)
+    survey = survey_sessions(normal_dir, max_bad_share, lambda done, total: progress("reading", done, total), still.add)
+    for line in survey.skipped:
+        _warn(console, f"skipped {line}")
+    alike = still.find(set(bundle.manifest.learned_images))
+    if alike.all_alike and len(survey.files) >= FEWEST:
+        _warn(console, ALL_ALIKE.format(alike.median))
+    return replace(survey.without(set(alike.repeats)), repeats=len(alike.repeats))
 
 
 def _derive(
-    bundle: Bundle, engine: Engine, view: StationView, survey: Survey, center: CenterChoice, wishes: Wishes, progress: _Bars
+    bundle: Bundle, engine: Engine, view: StationView, survey: Survey, center: CenterChoice, wishes: Wishes, progress: Progress
 ) -> tuple[Jobs, Derived]:
     """Share out the images of ``survey``, see that they are of the bundle's product, and calibrate with them."""
     learned = set(bundle.manifest.learned_images)
@@ -164,7 +166,7 @@ def _wishes(options: argparse.Namespace) -> tuple[CenterChoice, Wishes]:
     return center, Wishes(options.false_reject_rate, options.confidence, options.weights, options.accept, share)
 
 
-def _survey_check(folder: Path | None, progress: _Bars) -> Survey | None:
+def _survey_check(folder: Path | None, progress: Progress) -> Survey | None:
     """Before anything is derived, so that a wrong folder costs no time."""
     if folder is None:
         return None
@@ -254,6 +256,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--report", type=_report, help="also write the report to this file: .html, or .png for the histogram alone")
     add_operator_flag(parser)
+    parser.add_argument(
+        "--no-activate", action="store_true", help="write the slot and leave the active one active; look at it first"
+    )
+    parser.add_argument("--progress", choices=("bars", "json"), default="bars", help="json: lines on stdout, for a program")
     parser.add_argument("--dry-run", action="store_true", help="derive and print, write no slot")
     return parser
 

@@ -98,6 +98,7 @@ def _facts(found: Findings) -> list[tuple[str, str]]:
     passed_over = (
         (found.jobs.passed_over, "that the training saw"),
         (found.survey.duplicates, "duplicates"),
+        (found.survey.repeats, "of a part that others show"),
         (len(found.survey.skipped), "unreadable"),
         (len(record["dropped"]), "suspects, left out"),
     )

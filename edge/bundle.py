@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, model_validator
 
+from edge.bundles.bundle_signature import read_manifest_bytes, require_trusted
 from edge.engines.base import Engine
 from edge.errors import BundleError, ConfigError, HashMismatchError, NewerFormatError
 from edge.frame import Image
 from edge.graph_contract import GraphShape
 from edge.slots.calibration_tensors import CalibrationTensors
-from edge.storage.strict_yaml import StrictModel, load_yaml, parse
+from edge.storage.strict_yaml import StrictModel, load_yaml_text, parse
 from edge.verdict import Scores
 
 FORMAT_VERSION = 3
@@ -85,10 +86,11 @@ class Manifest(StrictModel):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A verified bundle."""
+    """A verified bundle. ``signed_by``: empty where this machine has no trusted keys, so that it was not asked."""
 
     path: Path
     manifest: Manifest
+    signed_by: str = ""
 
     def model_path(self, precision: str = "fp32") -> Path:
         """The ONNX file of ``precision``; raises BundleError where the bundle has none."""
@@ -133,13 +135,18 @@ class Bundle:
 
 
 def open_bundle(path: Path) -> Bundle:
-    """Read and verify the bundle at ``path``; raises BundleError, HashMismatchError or NewerFormatError."""
+    """Read and verify the bundle at ``path``; raises BundleError, HashMismatchError, NewerFormatError or UntrustedBundleError.
+
+    The signature is checked first, and over the bytes that are parsed: nothing of an untrusted manifest is looked at.
+    """
     if not (path / MANIFEST).is_file():
         raise BundleError(
             f"{path}: expected a model bundle ({MANIFEST}), there is none; make one with edge-export or correct --bundle"
         )
+    given = read_manifest_bytes(path / MANIFEST)
+    signed_by = require_trusted(path, given)
     try:
-        content = load_yaml(path / MANIFEST)
+        content = load_yaml_text(_text(given, path / MANIFEST), str(path / MANIFEST))
         version = content.get("format_version")
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise NewerFormatError(
@@ -155,7 +162,14 @@ def open_bundle(path: Path) -> Bundle:
     if not expected <= set(manifest.files):
         raise BundleError(f"{path}: the manifest has no hash for {sorted(expected - set(manifest.files))[0]}; export again")
     verify_files(path, manifest.files)
-    return Bundle(path, manifest)
+    return Bundle(path, manifest, signed_by)
+
+
+def _text(content: bytes, path: Path) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: cannot read it: not UTF-8 text; check the path") from error
 
 
 def verify_files(folder: Path, files: dict[str, str], remedy: str = "copy the bundle again") -> None:

@@ -18,11 +18,13 @@ from edge.errors import ConfigError, OutputError
 from edge.inspection import Inspection
 from edge.line.trigger_cli import main as trigger_main
 from edge.live.stats_cli import main as stats_main
+from edge.page.page_config import host_and_port
 from edge.records.audit_cli import main as audit_main
 from edge.records.records_cli import main as records_main
 from edge.records.replay_cli import replay
 from edge.records.verdict_log import VerdictLog
 from edge.station_config import StationConfig, load_station
+from edge.storage.documented_yaml import documented_yaml
 from edge.storage.locations import station_path
 from edge.supervision.challenge_cli import main as challenge_main
 from edge.supervision.stop_signals import StopSignals
@@ -44,7 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(given)
     console = Console(stderr=True)
     with reported("edge-inspect", console) as outcome, StopSignals() as signals, ExitStack() as stack:
-        if options.replay is not None:
+        if options.print_config:
+            print(documented_yaml(_overridden(options)), end="")
+        elif options.replay is not None:
             outcome.code = replay(options, console, signals.stop)
         else:
             log = _verdict_log(options.verdicts)
@@ -54,12 +58,17 @@ def main(arguments: list[str] | None = None) -> int:
     return outcome.code
 
 
-def _station(options: argparse.Namespace) -> StationConfig:
+def _overridden(options: argparse.Namespace) -> StationConfig:
     station = load_station(station_path(options.station))
     if options.camera is not None:
         station = station.model_copy(update={"camera": station.camera.model_copy(update={"source": options.camera})})
     if options.gpio is not None:
         station = station.model_copy(update={"lines": station.lines.model_copy(update={"backend": options.gpio})})
+    return station
+
+
+def _station(options: argparse.Namespace) -> StationConfig:
+    station = _overridden(options)
     if not options.dry_run and not station.shadow and station.lines.backend == "gpiod" and station.lines.reject is None:
         raise ConfigError(
             "no reject line is configured, so a bad part could not be stopped; name one under `lines: reject:` in the station "
@@ -82,6 +91,14 @@ def _verdict_log(wanted: str | None) -> VerdictLog | None:
         raise OutputError(f"--verdicts {wanted}: cannot write there: {error.strerror}; choose another file") from error
 
 
+def _address(text: str) -> str:
+    try:
+        host_and_port(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("edge-inspect", description=__doc__, epilog=f"also: edge-inspect {' | '.join(COMMANDS)}")
     parser.add_argument("--camera", help=f"{FORMS}; overrides the station file")
@@ -98,7 +115,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--replay", type=Path, metavar="RUN", help="inspect a recorded run again; exit code 1 where verdicts differ"
     )
+    parser.add_argument(
+        "--http", metavar="ADDRESS:PORT", type=_address, help="serve the operator page there; :8080 is for this machine only"
+    )
     parser.add_argument("--max-frames", type=whole_number(1), help="stop after this many verdicts")
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the station as it would be taken, every key explained, and end"
+    )
     parser.add_argument("--dry-run", action="store_true", help="inspect and report, open and drive no line")
     parser.add_argument(
         "--wait-for-hardware", action="store_true", help="keep trying for camera, lines and calibration, outputs safe"

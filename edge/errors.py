@@ -6,7 +6,8 @@
     │   ├── ImageError        an image or a folder of images
     │   ├── BundleError       a model bundle
     │   │   ├── HashMismatchError
-    │   │   └── NewerFormatError
+    │   │   ├── NewerFormatError
+    │   │   └── UntrustedBundleError
     │   ├── PlanError         a TensorRT plan: cannot be built, or is not to be trusted
     │   │   └── BuildStoppedError   told to stop while building one
     │   ├── SlotError         a calibration slot
@@ -15,7 +16,8 @@
     │   ├── RecordsError      part records, an audit trail or a recorded run
     │   ├── NotRunningError   an edge-inspect that should run beside
     │   ├── CameraOpenError   a camera that does not open
-    │   └── LineOpenError     a GPIO line that does not exist or is in use
+    │   ├── LineOpenError     a GPIO line that does not exist or is in use
+    │   └── FlashError        a device cannot be flashed, provisioned or updated as asked
     ├── CameraError           while running; each becomes a FAULT verdict, except the end of a recording
     │   ├── CameraTimeoutError
     │   ├── CameraLostError
@@ -63,6 +65,10 @@ class NewerFormatError(BundleError):
     """A bundle was written by a newer version of the toolkit."""
 
 
+class UntrustedBundleError(BundleError):
+    """A bundle is not signed by a key this device trusts."""
+
+
 class PlanError(InputError):
     """No TensorRT plan can be built or trusted for this model on this machine."""
 
@@ -97,6 +103,10 @@ class CameraOpenError(InputError):
 
 class LineOpenError(InputError):
     """A GPIO chip or line does not exist, is in use, or may not be used."""
+
+
+class FlashError(InputError):
+    """A device cannot be flashed, provisioned or updated as asked."""
 
 
 class CameraError(EdgeInspectError):

@@ -18,7 +18,8 @@ class Frame:
 
     image: uint8 H×W×3, BGR. index: counts from 0 for each opened camera. exposed_ns: monotonic time at which
     the frame was taken (for a file: read; for a camera whose driver gives no time: arrived). source: what a person would look for,
-    such as a file name. driver_ns: the driver's own time stamp, None where it gives none.
+    such as a file name. driver_ns: the driver's own time stamp, None where it gives none. still_ns: for how long a live
+    camera has given nothing but this picture, to the last bit.
     """
 
     image: Image
@@ -26,6 +27,7 @@ class Frame:
     exposed_ns: int
     source: str
     driver_ns: int | None = None
+    still_ns: int = 0
 
 
 def require_bgr(image: object, source: str) -> Image:

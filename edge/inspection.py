@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from rich.console import Console
 
+from edge.bundles.bundle_signature import UNSIGNED_ALLOWED
 from edge.cameras.lasting_camera import LastingCamera
 from edge.clock import Clock
 from edge.console.announcer import Announcer
@@ -177,7 +178,7 @@ class Inspection:
     def _open_line(self, state: Path) -> None:
         station, kept, clock = self.acting, self.kept, self.clock
         over = self.oversight = Oversight(station, self.outputs, kept, self.announcer.add, self.manager, clock)
-        first_part_id, fail = kept.first_part_id, over.states.fail
+        first_part_id, fail = kept.first_part_id, over.line_lost
         self.line = self.opened(
             lambda: assemble(station, self.outputs, state, kept.records, first_part_id, fail, over.stop_line, clock, self.stack)
         )
@@ -188,11 +189,13 @@ class Inspection:
         )  # fmt: skip
         self.stack.callback(self.board.close)
         recorded = kept.records is not None
-        self.companions += companions(self.station, state, first_part_id, recorded, self.announcer.add, clock)
+        self.companions += companions(self.options, self.station, state, first_part_id, recorded, self.announcer.add, clock)
 
     def _say_what_runs(self, first: ReadyRecipe, bound: BoundSlot, refused: str) -> None:
         recipe, model = f"recipe {first.name}: " if first.name else "", first.store.bundle.manifest.model_id
         self.say(f"{recipe}model {model} {first.precision} on {first.runtime}, camera {self.camera.name}")
+        signer = first.store.bundle.signed_by
+        self.say(f"bundle signed by {signer}" if signer else UNSIGNED_ALLOWED)
         if bound.degraded:
             self.oversight.precision(bound.degraded)
             self.say(f"NOT AS ASKED: {bound.degraded}", "bold yellow")
@@ -207,7 +210,9 @@ class Inspection:
         self, first: ReadyRecipe, bound: BoundSlot, opening: ProductOpening, choice: RecipeChoice | None
     ) -> InspectionLoop:
         over = self.oversight
-        making = ProductMaking(self.camera.live, self._teller("calibration"), self._tell_drift, self.clock)
+        making = ProductMaking(
+            self.camera.live, self.line.trigger is not None, self._teller("calibration"), self._tell_drift, self.clock
+        )
         current = self.current = CurrentProduct(making.make(first, bound))
         self.stack.callback(current.stop_looking)
         self.board.product(current.product)

@@ -136,7 +136,8 @@ class InspectionLoop:
         health = product.health
         if health is not None:
             moved = health.moved(seen.image)  # always looked at: it remembers the last frames
-            unfit = health.frozen(seen.frame.image, seen.frame.driver_ns) or health.unfit(inference.scores) or moved
+            frozen = health.frozen(seen.frame.image, seen.frame.driver_ns, seen.frame.still_ns)
+            unfit = frozen or health.unfit(inference.scores) or moved
             if unfit:
                 return Outcome.FAULT, unfit
         age_ms = (self._clock.monotonic_ns() - seen.frame.exposed_ns) / 1e6

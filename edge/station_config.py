@@ -11,6 +11,7 @@ from edge.errors import ConfigError
 from edge.line.line_config import LinesConfig, LineStopConfig, RejectConfirmConfig, StrobeConfig
 from edge.line.timing_config import TimingConfig
 from edge.line.trigger_config import TriggerConfig
+from edge.page.page_config import PageConfig
 from edge.pictures.frame_health_config import FrameHealthConfig
 from edge.plant.plant_config import PlantConfig
 from edge.preprocess import Region
@@ -79,6 +80,7 @@ class StationConfig(StrictModel):
     records: RecordsConfig = RecordsConfig()
     archive: ArchiveConfig = ArchiveConfig()
     plant: PlantConfig = PlantConfig()
+    page: PageConfig = PageConfig()
     reject_pulse_ms: int = Field(200, ge=1, le=60000, description="shortest time the reject line is held")
     pass_valid_ms: int = Field(1000, ge=1, le=60000, description="a PASS not renewed for this long falls back to reject")
 

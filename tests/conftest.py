@@ -30,7 +30,12 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _hide_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)  # type: ignore[arg-type]
     for name in list(os.environ):
-        if name.startswith("EDGE_INSPECT_") and name not in ("EDGE_INSPECT_DATA", "EDGE_INSPECT_UML", "EDGE_INSPECT_GPIO_SIM"):
+        if name.startswith("EDGE_INSPECT_") and name not in (
+            "EDGE_INSPECT_DATA",
+            "EDGE_INSPECT_UML",
+            "EDGE_INSPECT_GPIO_SIM",
+            "EDGE_INSPECT_DEBIAN_ROOT",
+        ):
             monkeypatch.delenv(name)
     monkeypatch.setattr("edge.storage.locations.DEFAULT_STATION", Path("/nonexistent/station.yaml"))
     monkeypatch.setattr("edge.storage.locations.DEFAULT_RECIPES", Path("/nonexistent/recipes.yaml"))

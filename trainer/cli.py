@@ -10,8 +10,9 @@ from pathlib import Path
 from rich.console import Console
 
 from edge.console.exit_code import reported
+from edge.storage.documented_yaml import documented_yaml
 from edge.storage.strict_yaml import load_yaml, parse
-from trainer.train_config import TrainConfig, documented_yaml
+from trainer.train_config import TrainConfig
 
 FLAGS = ("seed", "steps", "input_size", "batch_size")
 
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 class _PrintConfig(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(documented_yaml(), end="")
+        print(documented_yaml(TrainConfig()), end="")
         parser.exit()
 
 

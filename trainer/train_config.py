@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, model_validator
 
 from edge.storage.strict_yaml import StrictModel
@@ -116,12 +115,3 @@ class TrainConfig(StrictModel):
     def outputs(self) -> int:
         """dim(X̂), rebuilt features included."""
         return (3 + (self.feature_channels if self.reconstruction_error == "perceptual" else 0)) * self.decoder_grid**2
-
-
-def documented_yaml() -> str:
-    """Every option with its default and meaning, ready to be edited."""
-    lines = []
-    for name, field in TrainConfig.model_fields.items():
-        default = yaml.safe_dump(field.default, default_flow_style=True).splitlines()[0]
-        lines.append(f"# {field.description}\n{name}: {default}\n")
-    return "\n".join(lines)

@@ -25,6 +25,8 @@ class Camera(ABC):
         self._closed = False
         self._driver_ns: int | None = None
         """The driver's own time stamp of what ``_read_impl`` gave last; set by backends that have one."""
+        self._still_ns = 0
+        """As Frame has it; set by backends that see every picture of a live camera."""
 
     def read(self, timeout_ms: int) -> Frame:
         """The next frame (for a live camera: the newest one not yet given).
@@ -37,7 +39,7 @@ class Camera(ABC):
         index = self._index
         self._index += 1
         image, exposed_ns, source = self._read_impl(timeout_ms)
-        return Frame(require_bgr(image, source), index, exposed_ns, source, self._driver_ns)
+        return Frame(require_bgr(image, source), index, exposed_ns, source, self._driver_ns, self._still_ns)
 
     def lock_exposure(self) -> CameraSettings | None:
         """Hold exposure, gain and white balance where they are now; what they are, None where the source has none or tells none.

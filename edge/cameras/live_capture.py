@@ -9,11 +9,14 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Protocol
 
+import numpy as np
+
 from edge.cameras.base import Camera
 from edge.cameras.camera_settings import CameraSettings
 from edge.cameras.driver_stamps import DriverStamps
 from edge.clock import Clock
 from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError
+from edge.pictures.still_picture import StillPicture
 
 logger = logging.getLogger(__name__)
 
@@ -53,11 +56,12 @@ class LiveCamera(Camera):
         super().__init__(name)
         self._lock, self._stamp_ms = lock, stamp_ms
         self._stamps, self._told = DriverStamps(), False
+        self._still = StillPicture()
         self._asked: Future[CameraSettings | None] | None = None
         self._clock = clock
         self._capture = capture
         self._changed = threading.Condition()
-        self._newest: tuple[object, int, int | None] | None = None
+        self._newest: tuple[object, int, int | None, int] | None = None
         self._lost: str | None = None
         self._stopping = False
         self._given = 0
@@ -73,8 +77,10 @@ class LiveCamera(Camera):
                 if not ok:
                     break
                 exposed_ns, driver_ns = self._stamped(self._clock.monotonic_ns())
+                # Of every frame: a picture that froze after one part was judged looks new to the next.
+                still_ns = self._still.still_ns(image, exposed_ns) if isinstance(image, np.ndarray) else 0
                 with self._changed:
-                    self._newest = (image, exposed_ns, driver_ns)
+                    self._newest = (image, exposed_ns, driver_ns, still_ns)
                     self._changed.notify_all()
         except Exception as error:  # whatever a driver throws ends this camera, not the process
             reason = f"reading failed: {error}"
@@ -139,7 +145,7 @@ class LiveCamera(Camera):
                 raise CameraLostError(f"{self.name}: {self._lost}; check its cable and power")
             if self._newest is None:
                 raise CameraTimeoutError(f"{self.name}: no frame within {timeout_ms} ms; check trigger, exposure and cable")
-            (image, exposed_ns, self._driver_ns), self._newest = self._newest, None
+            (image, exposed_ns, self._driver_ns, self._still_ns), self._newest = self._newest, None
         source = f"{self.name}#{self._given}"
         self._given += 1
         return image, exposed_ns, source

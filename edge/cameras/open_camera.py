@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from edge.cameras.base import Camera
@@ -16,7 +17,16 @@ from edge.errors import CameraError, CameraOpenError
 from edge.station_config import CameraConfig
 
 SHARED = "inspect"
+NUMBERED = re.compile(r"/dev/video[0-9]+")
 FORMS = "0, /dev/video2, csi://0, inspect (the pictures of a running edge-inspect), file://folder or a video file"
+
+
+def video_device(config: CameraConfig) -> Path | None:
+    """The device file that ``config.source`` names by its number; None for any other source, links such as /dev/v4l/by-id too."""
+    source = config.source.strip()
+    if source.isdecimal():
+        return Path(f"/dev/video{int(source)}")
+    return Path(source) if NUMBERED.fullmatch(source) else None
 
 
 def open_camera(config: CameraConfig, clock: Clock, shared: Path | None = None) -> Camera:
@@ -29,8 +39,8 @@ def open_camera(config: CameraConfig, clock: Clock, shared: Path | None = None) 
         if shared is None:
             raise CameraOpenError(f"camera {SHARED}: this command reads no shared pictures; name the camera itself")
         return SharedFrames(shared, clock)
-    if source.isdecimal():
-        return open_v4l2(Path(f"/dev/video{int(source)}"), config, clock)
+    if (device := video_device(config)) is not None:
+        return open_v4l2(device, config, clock)
     scheme, separator, rest = source.partition("://")
     if separator and scheme == "csi":
         if not rest.isdecimal():

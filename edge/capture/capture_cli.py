@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -13,9 +14,10 @@ from edge.cameras.open_camera import FORMS
 from edge.capture.capture_run import open_for_capture, take_pictures
 from edge.capture.capture_session import CaptureSession
 from edge.capture.capture_status import CaptureStatus, summary
-from edge.capture.capture_trigger import CaptureTrigger, IntervalTrigger, KeyTrigger
+from edge.capture.capture_trigger import CaptureTrigger, KeyTrigger
 from edge.capture.frame_sharing import SOCKET
 from edge.capture.near_duplicates import SAME_BELOW
+from edge.capture.part_trigger import EVERY_S, part_or_interval
 from edge.clock import SystemClock
 from edge.console.exit_code import reported
 from edge.console.flags import whole_number
@@ -24,8 +26,6 @@ from edge.line.station_view import view_of
 from edge.station_config import load_station
 from edge.storage.locations import bundle_path, state_path, station_path
 from edge.supervision.stop_signals import StopSignals
-
-EVERY_S = 0.5
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,9 +48,9 @@ def capture(options: argparse.Namespace, console: Console) -> int:
     clock = SystemClock()
     station = load_station(station_path(options.station))
     config = station.camera if options.camera is None else station.camera.model_copy(update={"source": options.camera})
-    shared = state_path(options.state, bundle_path(options.bundle)) / SOCKET
-    with StopSignals() as signals:
-        camera, settings = open_for_capture(config, clock, shared, not options.no_lock, signals.stop)
+    state = state_path(options.state, bundle_path(options.bundle))
+    with StopSignals() as signals, ExitStack() as stack:
+        camera, settings = open_for_capture(config, clock, state / SOCKET, not options.no_lock, signals.stop)
         with (
             camera,
             CaptureSession(
@@ -60,9 +60,12 @@ def capture(options: argparse.Namespace, console: Console) -> int:
             if camera.live:
                 held = f"exposure held: {settings.describe()}" if settings is not None else "exposure NOT held"
                 say(f"camera {camera.name}, {held}", "" if settings is not None else "yellow")
-            trigger: CaptureTrigger = KeyTrigger() if options.key else IntervalTrigger(options.every, clock)
-            if options.key:
-                say("Enter takes a picture, Ctrl-D ends")
+            trigger: CaptureTrigger = KeyTrigger()
+            how = "Enter takes a picture, Ctrl-D ends"
+            if not options.key:
+                trigger, how = part_or_interval(station, state, camera, options.every, clock, stack)
+            if how:
+                say(how)
             with CaptureStatus(console, options.frames) as status:
                 take_pictures(session, camera, trigger, signals.stop, options.frames, config.read_timeout_ms, status.show)
     for line in summary(session):
@@ -78,7 +81,10 @@ def add_capture_flags(parser: argparse._ActionsContainer, frames: int | None) ->
         "--frames", type=whole_number(1), default=frames, help=f"stop after this many were kept (default: {default})"
     )
     parser.add_argument(
-        "--every", type=_seconds, default=EVERY_S, metavar="SECONDS", help="from one picture to the next (default: %(default)s)"
+        "--every",
+        type=_seconds,
+        metavar="SECONDS",
+        help=f"from one picture to the next; default: one for each part where the station has a trigger, else {EVERY_S}",
     )
     parser.add_argument("--no-lock", action="store_true", help="do not hold exposure, gain and white balance; not for calibration")
     parser.add_argument(

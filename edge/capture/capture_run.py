@@ -14,12 +14,15 @@ from edge.capture.capture_session import CaptureSession
 from edge.capture.capture_trigger import CaptureTrigger
 from edge.clock import Clock
 from edge.errors import CameraError, CameraOpenError, CameraTimeoutError, EndOfStream, FrameError
+from edge.frame import Image
 from edge.pictures.image_quality import image_quality, reduced
 from edge.station_config import CameraConfig
 from edge.storage.private_socket import is_served
 
 MOST_MISSES = 5
 """Reads in a row without a frame; then the camera is dead."""
+MOST_OLD = 30
+"""Pictures that the camera had ready before the part came; one that gives more has another clock."""
 SETTLING_NS = 3_000_000_000
 """An automatic exposure has so long to find its value before it is held."""
 STEADY_FRAMES = 10
@@ -71,7 +74,7 @@ def take_pictures(
         if camera.live and not trigger.wait(stop):
             return
         try:
-            skip = session.offer(camera.read(read_timeout_ms).image)
+            skip = session.offer(_exposed_after(trigger.after_ns, camera, read_timeout_ms))
             misses = 0
         except EndOfStream:
             return
@@ -82,6 +85,16 @@ def take_pictures(
             if camera.live and misses >= MOST_MISSES:
                 raise
         show(session, skip)
+
+
+def _exposed_after(after_ns: int, camera: Camera, timeout_ms: int) -> Image:
+    for _ in range(MOST_OLD):
+        frame = camera.read(timeout_ms)
+        if not camera.live or frame.exposed_ns >= after_ns:
+            return frame.image
+    raise CameraTimeoutError(
+        f"{camera.name}: {MOST_OLD} pictures in a row were exposed before the part came; check trigger and clock"
+    )
 
 
 def _settle(camera: Camera, clock: Clock, timeout_ms: int, stop: threading.Event) -> None:

@@ -13,7 +13,9 @@ LOOK_FOR_STOP_S = 0.1
 
 
 class CaptureTrigger(Protocol):
-    """Says when the next picture is due."""
+    """Says when the next picture is due. after_ns: it must be exposed after that, monotonic nanoseconds; 0 where any will do."""
+
+    after_ns: int
 
     def wait(self, stop: threading.Event) -> bool:
         """Return True when a picture is due, False when there is nothing more to wait for or ``stop`` is set."""
@@ -27,6 +29,7 @@ class IntervalTrigger:
         self._every_ns = round(every_s * 1e9)
         self._clock = clock
         self._due_ns = clock.monotonic_ns()
+        self.after_ns = 0
 
     def wait(self, stop: threading.Event) -> bool:
         now = self._clock.monotonic_ns()
@@ -41,6 +44,7 @@ class KeyTrigger:
     def __init__(self, descriptor: int = 0) -> None:
         self._descriptor = descriptor
         self._due = 0
+        self.after_ns = 0
 
     def wait(self, stop: threading.Event) -> bool:
         while not self._due and not stop.is_set():

@@ -14,11 +14,13 @@ from edge.clock import SystemClock
 from edge.console.exit_code import reported
 from edge.console.flags import add_bundle_flags, add_station_flag
 from edge.doctor.camera import check_camera
+from edge.doctor.engine import check_engine
 from edge.doctor.finding import Finding, Findings, Status
 from edge.doctor.lines import check_lines, check_loopback
 from edge.doctor.machine import check_machine
 from edge.doctor.model import check_bundle, check_slot
-from edge.errors import EXIT_FAILED, EXIT_OK
+from edge.doctor.software import check_software
+from edge.errors import EXIT_FAILED, EXIT_OK, ConfigError
 from edge.line.station_view import view_of
 from edge.station_config import StationConfig, load_station
 from edge.storage.locations import bundle_path, state_path, station_path
@@ -26,6 +28,7 @@ from edge.storage.locations import bundle_path, state_path, station_path
 STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red"}
 FILE_WIDTH = 160
 """Columns of a table that goes into a file or a pipe."""
+PARTS = ("station", "software", "bundle", "calibration", "engine", "camera", "lines", "machine")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,18 +46,34 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _examine(options: argparse.Namespace, findings: Findings) -> None:
-    clock = SystemClock()
+    clock, parts = SystemClock(), _parts(options.only)
     path = bundle_path(options.bundle)
     state = state_path(options.state, path)
     station = _station(options, findings)
-    bundle = check_bundle(path, findings)
-    if station is not None:
-        slot = check_slot(bundle, state, station, findings) if bundle is not None else None
+    if "software" in parts:
+        check_software(findings)
+    bundle = check_bundle(path, findings) if {"bundle", "calibration", "engine"} & parts else None
+    slot = None
+    if station is not None and bundle is not None and "calibration" in parts:
+        slot = check_slot(bundle, state, station, clock, findings)
+    # Without a calibration it has been said what is missing; the engine is looked at all the same.
+    if bundle is not None and "engine" in parts:
+        check_engine(bundle, slot, state, station, clock, findings)
+    if station is not None and "camera" in parts:
         check_camera(station, slot, state, clock, findings)
+    if station is not None and "lines" in parts:
         check_lines(station, findings)
         for pair in options.loopback:
             check_loopback(pair, station, clock, findings)
-    check_machine(state, findings)
+    if "machine" in parts:
+        check_machine(state, findings)
+
+
+def _parts(only: str | None) -> set[str]:
+    wanted = set(PARTS) if only is None else {one.strip() for one in only.split(",")}
+    if unknown := sorted(wanted - set(PARTS)):
+        raise ConfigError(f"--only {only!r}: expected names by commas of {', '.join(PARTS)}, got {unknown[0]!r}; correct it")
+    return wanted
 
 
 def _station(options: argparse.Namespace, findings: Findings) -> StationConfig | None:
@@ -99,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         "--loopback", action="append", default=[], metavar="OUT:IN",
         help="drive output OUT and see whether input IN follows; names of the station's lines, or BOARD_7. The machine sees it",
     )  # fmt: skip
+    parser.add_argument("--only", metavar="PARTS", help=f"by commas, of {', '.join(PARTS)} (default: all)")
     parser.add_argument("--json", action="store_true", help="a list of findings, for programs")
     return parser
 

@@ -28,7 +28,10 @@ def check_machine(state: Path, findings: Findings, root: Path = ROOT) -> None:
     if jetson:
         findings.run("power mode", lambda: _power_mode(findings, root))
         findings.run("CPU clocks", lambda: _clocks_held(findings, root))
+        findings.run("throttling", lambda: _throttling(findings, root))
+    findings.run("time of day", lambda: _time_of_day(findings, root))
     findings.run("disk", lambda: _disk(findings, state))
+    findings.run("watchdog", lambda: _watchdog(findings, root))
     findings.run("real time", lambda: _real_time(findings))
 
 
@@ -105,6 +108,39 @@ def _clocks_held(findings: Findings, root: Path) -> None:
         )
     else:
         findings.ok("CPU clocks", "held at their highest")
+
+
+def _throttling(findings: Findings, root: Path) -> None:
+    """Over-current events since boot, as the board's monitors count them."""
+    counters = sorted(root.glob("sys/class/hwmon/hwmon*/oc*_event_cnt"))
+    events = {one.name.removesuffix("_event_cnt"): _number(one, 1) or 0 for one in counters}
+    if not counters:
+        findings.ok("throttling", "this board counts no over-current events")
+    elif any(events.values()):
+        words = ", ".join(f"{name}: {count:.0f}" for name, count in events.items() if count)
+        findings.warning(
+            "throttling", f"slowed down for its current since boot ({words})", "a stronger supply, or a lower power mode"
+        )
+    else:
+        findings.ok("throttling", "none for over-current since boot")
+
+
+def _time_of_day(findings: Findings, root: Path) -> None:
+    if (root / "run/systemd/timesync/synchronized").exists() or (root / "run/chrony").is_dir():
+        findings.ok("time of day", "set by the network")
+    else:
+        findings.warning(
+            "time of day", "not set by the network, so records may bear wrong times", "set an NTP server, or the clock"
+        )
+
+
+def _watchdog(findings: Findings, root: Path) -> None:
+    """The hardware one, which starts a machine anew whose kernel hangs; systemd's own watches the program."""
+    timeouts = [_first_line(one) for one in sorted(root.glob("sys/class/watchdog/watchdog*/timeout"))]
+    if timeouts:
+        findings.ok("watchdog", f"the hardware has one ({timeouts[0]} s); systemd watches the program")
+    else:
+        findings.ok("watchdog", "the hardware has none that Linux knows; systemd watches the program")
 
 
 def _disk(findings: Findings, state: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from edge.clock import Clock
@@ -21,19 +22,23 @@ MS = 1_000_000
 class ConfirmWatch:
     """told: gets what is known of each reject, and edges that belong to none; failed: why the sensor is trusted no more.
 
-    Both from this object's thread; neither may block.
+    Both from this object's thread; neither may block. known_after_ms: a pulse is told so long after its begin, when the part has
+    left the arm. The sensor may well see the part before that, so an edge waits until the pulses before it are known.
     """
 
     def __init__(
         self,
         inputs: InputLines,
         config: RejectConfirmConfig,
+        known_after_ms: int,
         told: Callable[[Confirmation], None],
         failed: Callable[[str], None],
         clock: Clock,
     ) -> None:
         self._inputs, self._clock = inputs, clock
         self._rising = config.edge == "begin"
+        self._lag_ns = known_after_ms * MS + round(WAIT_S * 1e9)
+        self._edges: deque[int] = deque()
         self._confirm = RejectConfirm(round(config.from_ms * MS), round(config.to_ms * MS))
         self._told, self._failed = told, failed
         self._pulses: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
@@ -51,19 +56,21 @@ class ConfirmWatch:
         self._thread.join(CLOSE_S)
         self._inputs.close()
 
+    def _settle(self, known_ns: int) -> None:
+        """Everything before ``known_ns`` has been told by now: join edges and pulses up to there."""
+        while not self._pulses.empty():
+            self._confirm.pulse(*self._pulses.get())
+        while self._edges and self._edges[0] < known_ns:
+            self._confirm.edge(self._edges.popleft())
+        self._confirm.expire(known_ns)
+        for result in self._confirm.results():
+            self._told(result)
+
     def _watch(self) -> None:
         try:
             while not self._stopping:
-                edges = self._inputs.wait(WAIT_S)
-                # An edge is handed over a little after it happened: only what is older than a whole wait is known not to come.
-                known_ns = self._clock.monotonic_ns() - round(WAIT_S * 1e9)
-                while not self._pulses.empty():
-                    self._confirm.pulse(*self._pulses.get())
-                for edge in edges:
-                    if edge.rising == self._rising:
-                        self._confirm.edge(edge.at_ns)
-                self._confirm.expire(known_ns)
-                for result in self._confirm.results():
-                    self._told(result)
+                self._edges.extend(edge.at_ns for edge in self._inputs.wait(WAIT_S) if edge.rising == self._rising)
+                # An edge, too, is handed over a little after it happened: what is older than a whole wait is known not to come.
+                self._settle(self._clock.monotonic_ns() - self._lag_ns)
         except Exception as error:  # whatever a driver throws: without the sensor no reject is confirmed
             self._failed(str(error) if isinstance(error, LineError) else f"unexpected {type(error).__name__}: {error}")

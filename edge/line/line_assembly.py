@@ -29,8 +29,6 @@ from edge.station_config import StationConfig
 from edge.triggers.open_trigger import open_trigger
 
 LEAST_DEBOUNCE_MS = 1.0
-WITHOUT_RATE_MS = 34.0
-"""How long before its time stamp a frame's exposure may have begun, where nobody says: one frame of 30 a second."""
 Prepare = Callable[[Image], Image]
 
 
@@ -85,7 +83,10 @@ def assemble(
     if station.reject_confirm is not None and backend != "recording":  # nothing would ever leave a line that drives nothing
         wanted = {SENSOR: station.reject_confirm.edge == "begin"}
         sensor = open_inputs({SENSOR: station.reject_confirm.sensor}, backend, clock, only=wanted)
-        arm.confirm = ConfirmWatch(sensor, station.reject_confirm, arm.confirmed, lambda why: failed("reject confirm", why), clock)
+        arm.confirm = ConfirmWatch(
+            sensor, station.reject_confirm, station.reject_pulse_ms, arm.confirmed,
+            lambda why: failed("reject confirm", why), clock,
+        )  # fmt: skip
         stack.callback(arm.confirm.close)
     strobe = Strobe(
         outputs.take("strobe") if outputs is not None else None, station.strobe.lead_ms, station.strobe.duration_ms, clock
@@ -105,11 +106,8 @@ def assemble(
     assert trigger is not None
     watch = TriggerWatch(trigger, tracked, accepted, missed, lambda why: failed("trigger", why))
     stack.callback(watch.close)
-    lead_ms = station.timing.exposure_lead_ms
-    if lead_ms is None:
-        rate = station.camera.frames_per_second
-        lead_ms = WITHOUT_RATE_MS if rate is None else 1000 / rate
-    lead_ns, within_ns = round(lead_ms * 1e6), round(station.timing.exposure_within_ms * 1e6)
+    lead_ns = station.timing.lead_ns(station.camera.frames_per_second)
+    within_ns = round(station.timing.exposure_within_ms * 1e6)
 
     def leave(stop: threading.Event) -> None:
         watch.close()

@@ -13,8 +13,12 @@ from edge.storage.strict_yaml import StrictModel
 MS = 1_000_000
 
 
+WITHOUT_RATE_MS = 34.0
+"""One frame of 30 a second."""
+
+
 class TimingConfig(StrictModel):
-    """From the trigger to the arm; only with a trigger. See edge/line/part_tracker.py."""
+    """From the trigger to the arm; only with a trigger."""
 
     deadline_ms: int = Field(150, ge=1, le=600_000, description="from the trigger to the verdict; later is a FAULT")
     reject_delay_ms: int | None = Field(None, ge=1, le=600_000, description="from the trigger to the arm")
@@ -30,6 +34,11 @@ class TimingConfig(StrictModel):
         60_000, ge=1, description="a part that the encoder does not bring to the arm in this time is a FAULT"
     )
     between_parts: Literal["reject", "pass"] = Field("reject", description="what the line says while no part is at the arm")
+
+    def lead_ns(self, frames_per_second: float | None) -> int:
+        """How long before its time stamp a frame's exposure may have begun, nanoseconds; one frame where nobody says."""
+        frame_ms = WITHOUT_RATE_MS if frames_per_second is None else 1000 / frames_per_second
+        return round((frame_ms if self.exposure_lead_ms is None else self.exposure_lead_ms) * 1e6)
 
     def part_timing(self, pulse_ms: int, debounce_ms: float) -> PartTiming:
         """As the tracker takes it; raises ConfigError where the times contradict each other."""

@@ -1,21 +1,42 @@
-"""Which processes run beside an inspection."""
+"""Which programs run beside this inspection, as the command line and the station file want it."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
 from edge.clock import Clock
 from edge.live.companion import Companion
+from edge.page.page_server import require_packages
 from edge.station_config import StationConfig
 
 
 def companions(
-    station: StationConfig, state: Path, first_part_id: int, recorded: bool, tell: Callable[[str], None], clock: Clock
+    options: argparse.Namespace,
+    station: StationConfig,
+    state: Path,
+    first_part_id: int,
+    recorded: bool,
+    tell: Callable[[str], None],
+    clock: Clock,
 ) -> list[Companion]:
-    """None is started yet. recorded: whether parts are recorded, which a dry run does not."""
+    """None is started yet. state: of the inspection. recorded: whether parts are recorded, which a dry run does not. tell: as
+    Companion. Raises ConfigError where one of them could not run.
+    """
     found = []
+    if options.http is not None or station.page.listen is not None:
+        require_packages()
+        found.append(Companion("page", "edge.page.page_server", _page_arguments(options, state), tell, clock))
     if station.plant.wanted and recorded:
         arguments = [str(state), station.plant.model_dump_json(), str(first_part_id)]
         found.append(Companion("plant", "edge.plant.plant_server", arguments, tell, clock))
     return found
+
+
+def _page_arguments(options: argparse.Namespace, state: Path) -> list[str]:
+    arguments = ["--state", str(state), "--precision", options.precision]
+    for name in ("bundle", "station", "recipes", "http"):
+        given = getattr(options, name)
+        arguments += [] if given is None else [f"--{name}", str(given)]
+    return arguments

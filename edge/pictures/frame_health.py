@@ -5,53 +5,55 @@ The limits are far outside what good parts show, and what the scores and the dri
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from edge.frame import Image
 from edge.pictures.frame_health_config import FrameHealthConfig
+from edge.pictures.still_picture import StillPicture
 from edge.pictures.view_registration import ViewRegistration
 from edge.slots.slot_record import Baseline
 from edge.verdict import Scores
 
-SAMPLE_STEP = 16
-"""Every so many pixels of a row and a column are compared first."""
+FROZEN = "it is frozen; check its cable, or start it anew"
 
 
 class FrameHealth:
     """Looks at each frame of one opened camera, judged by one slot; make another where either changes. One thread."""
 
     def __init__(
-        self, config: FrameHealthConfig, baseline: Mapping[str, Baseline], references: Sequence[Image], live: bool
+        self,
+        config: FrameHealthConfig,
+        baseline: Mapping[str, Baseline],
+        references: Sequence[Image],
+        live: bool,
+        triggered: bool = False,
     ) -> None:
-        """references: the slot's pictures, as the engine gets them. live: a recording may well show the same picture twice."""
-        self._config, self._baseline, self._live = config, baseline, live
+        """references: the slot's pictures, as the engine gets them. live: a recording may well show the same picture twice.
+
+        triggered: each picture is of another part.
+        """
+        self._config, self._baseline, self._live, self._triggered = config, baseline, live, triggered
         self._view = ViewRegistration(references, config.moved_above) if config.moved else None
-        self._last: Image | None = None
-        self._last_sample = b""
+        self._still = StillPicture()
         self._last_stamp: int | None = None
 
-    def frozen(self, image: Image, driver_ns: int | None = None) -> str:
-        """Why ``image``, uint8 H×W×3 as the camera gave it, is the last one again; empty where it is not.
+    def frozen(self, image: Image, driver_ns: int | None = None, still_ns: int = 0) -> str:
+        """Why ``image``, uint8 H×W×3 as the camera gave it, is not a new one; empty where it is.
 
-        driver_ns: the driver's own time stamp, None where it gives none; with one that goes on, a still picture is a still scene.
+        driver_ns: the driver's own time stamp, None where it gives none; one that goes on proves little: a grabber stamps the last
+        picture of a dead source anew for ever. still_ns: as Frame has it. A camera may give a picture twice to keep its rate, and a
+        scene without noise may stand still; but no two parts look the same to the last bit.
         The last image is kept, not copied: its memory must not be written to until the next call.
         """
         if not self._live:
             return ""
-        sample = zlib.crc32(np.ascontiguousarray(image[::SAMPLE_STEP, ::SAMPLE_STEP]).data).to_bytes(4, "big")
-        stands_still = driver_ns is None or driver_ns == self._last_stamp
-        same = (
-            stands_still
-            and sample == self._last_sample
-            and self._last is not None
-            and self._last.shape == image.shape
-            and np.array_equal(self._last, image)
-        )
-        self._last, self._last_sample, self._last_stamp = image, sample, driver_ns
-        return "the camera gave the same picture again: it is frozen; check its cable, or start it anew" if same else ""
+        still_ms, stands_still = self._config.still_ms, driver_ns is None or driver_ns == self._last_stamp
+        again, self._last_stamp = self._still.again(image), driver_ns
+        if still_ms is not None and still_ns >= still_ms * 1e6:
+            return f"the camera has given the same picture for {still_ns / 1e6:.0f} ms: {FROZEN}"
+        if again and (stands_still or (self._triggered and still_ms is not None)):
+            return f"the camera gave the same picture again: {FROZEN}"
+        return ""
 
     def unfit(self, scores: Scores) -> str:
         """Why a picture with these brightness, saturation and sharpness cannot be judged; empty where it can."""

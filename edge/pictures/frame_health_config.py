@@ -8,7 +8,7 @@ from edge.storage.strict_yaml import StrictModel
 
 
 class FrameHealthConfig(StrictModel):
-    """station.yaml, ``frame_health``. Shares are of what the calibration's good pictures had."""
+    """When a picture cannot be judged. Shares are of what the calibration's good pictures had."""
 
     dark_below: float = Field(0.4, ge=0, lt=1, description="mean grey, share of the darkest good picture's")
     bright_above: float = Field(2.0, gt=1, description="mean grey, share of the brightest good picture's")
@@ -17,4 +17,7 @@ class FrameHealthConfig(StrictModel):
     )
     blurred_below: float = Field(0.02, ge=0, lt=1, description="sharpness, share of the least sharp good picture's; 0 turns it off")
     moved_above: float = Field(0.08, ge=0.02, le=0.4, description="shift of the view, share of its width and height")
+    still_ms: float | None = Field(
+        250, gt=0, description="the same picture to the last bit for so long is a frozen one; left empty where none has noise"
+    )
     moved: bool = Field(True, description="false where nothing in the picture has a place of its own")

@@ -65,7 +65,8 @@ def list_images(folder: Path) -> list[Path]:
 class Survey:
     """What a folder holds. files: (path, sha256) of each different whole image, by hash, so that names do not matter.
 
-    skipped: one line for each file that is not a whole image. duplicates: how many files had the bytes of another.
+    skipped: one line for each file that is not a whole image. duplicates: how many files had the bytes of another. repeats: how
+    many were left out since they show a still part once more.
     frame_size: [width, height] where all images have the same. sessions: sha256 → the session an image was taken in, where known.
     """
 
@@ -74,6 +75,7 @@ class Survey:
     duplicates: int
     frame_size: list[int] | None = None
     sessions: Mapping[str, str] = field(default_factory=dict)
+    repeats: int = 0
 
     def without(self, digests: set[str]) -> Survey:
         """The same without these images."""
@@ -86,9 +88,16 @@ def survey_images(folder: Path, max_bad_share: float, progress: Callable[[int, i
 
 
 def survey_files(
-    folder: Path, paths: list[Path], max_bad_share: float, progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    paths: list[Path],
+    max_bad_share: float,
+    progress: Callable[[int, int], None] | None = None,
+    seen_by: Callable[[ImageFile], None] | None = None,
 ) -> Survey:
-    """Decode each of ``paths``, all in ``folder``, once; raises ImageError where more than ``max_bad_share`` are not whole."""
+    """Decode each of ``paths``, all in ``folder``, once; raises ImageError where more than ``max_bad_share`` are not whole.
+
+    seen_by: gets each whole one.
+    """
     seen: dict[str, Path] = {}
     skipped = []
     sizes = set()
@@ -97,6 +106,8 @@ def survey_files(
             read = read_image(path)
             seen.setdefault(read.sha256, path)
             sizes.add((read.image.shape[1], read.image.shape[0]))
+            if seen_by is not None:
+                seen_by(read)
         except ImageError as error:
             skipped.append(str(error))
         if progress is not None:

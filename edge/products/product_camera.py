@@ -8,10 +8,12 @@ from pathlib import Path
 from edge.cameras.base import Camera
 from edge.cameras.camera_settings import CameraSettings
 from edge.cameras.lasting_camera import LastingCamera
-from edge.cameras.open_camera import open_calibrated_camera
+from edge.cameras.open_camera import open_calibrated_camera, video_device
+from edge.cameras.video_device import VideoDevice
 from edge.capture.frame_server import FrameSharing
 from edge.capture.frame_sharing import SOCKET
 from edge.clock import Clock
+from edge.errors import CameraOpenError
 from edge.station_config import CameraConfig
 
 
@@ -22,6 +24,7 @@ class ProductCamera:
         self._shared, self._clock = state / SOCKET, clock
         self._sharing = FrameSharing(self._shared, clock, say)
         self._wanted: tuple[CameraConfig, CameraSettings | None] | None = None
+        self._device: VideoDevice | None = None
 
     def open(
         self, config: CameraConfig, settings: CameraSettings | None, wait_for: Callable[[Callable[[], Camera]], Camera]
@@ -42,4 +45,19 @@ class ProductCamera:
         self._sharing.close()
 
     def _opener(self, config: CameraConfig, settings: CameraSettings | None) -> Callable[[], Camera]:
-        return lambda: self._sharing.shared(open_calibrated_camera(config, self._clock, settings, self._shared), settings)
+        return lambda: self._sharing.shared(
+            open_calibrated_camera(self._same_device(config), self._clock, settings, self._shared), settings
+        )
+
+    def _same_device(self, config: CameraConfig) -> CameraConfig:
+        """``config`` with the number that the camera has now: after it was unplugged that may be another, or another camera's."""
+        named = video_device(config)
+        if named is None:
+            return config
+        if self._device is None:
+            self._device = VideoDevice.at(named)
+            return config
+        found = self._device.find()
+        if found is None:
+            raise CameraOpenError(f"camera {named}: {self._device.describe()} is not there any more; connect it where it was")
+        return config.model_copy(update={"source": str(found)})

@@ -14,20 +14,28 @@ from edge.slots.slot_watcher import SlotWatcher
 
 
 class ProductMaking:
-    """tell: one line for people, from a thread that may wait, and whether it is bad news. live: as Camera.live."""
+    """tell: one line for people, from a thread that may wait, and whether it is bad news.
+
+    live: as Camera.live. triggered: as FrameHealth has it.
+    """
 
     def __init__(
-        self, live: bool, tell: Callable[[str, bool], None], tell_drift: Callable[[DriftEvent], None], clock: Clock
+        self,
+        live: bool,
+        triggered: bool,
+        tell: Callable[[str, bool], None],
+        tell_drift: Callable[[DriftEvent], None],
+        clock: Clock,
     ) -> None:
-        self._live, self._tell, self._tell_drift, self._clock = live, tell, tell_drift, clock
+        self._live, self._triggered, self._tell, self._tell_drift, self._clock = live, triggered, tell, tell_drift, clock
 
     def make(self, ready: ReadyRecipe, bound: BoundSlot) -> Product:
         """The product of ``ready``, whose engine is ``bound``. Another calibration of it is looked for from now on."""
-        health, live = ready.station.frame_health, self._live
+        health, live, triggered = ready.station.frame_health, self._live, self._triggered
         slots = SlotWatcher(ready.store, ready.precision, ready.runtime, ready.view.view, bound.slot, self._tell, self._clock)
         product = Product(
             bound, ready.view, ready.precision, slots,
-            lambda slot: FrameHealth(health, slot.record.baseline, slot.pictures, live),
+            lambda slot: FrameHealth(health, slot.record.baseline, slot.pictures, live, triggered),
             DriftWatch(ready.station.drift, self._tell_drift), ready.name,
         )  # fmt: skip
         slots.start()

@@ -113,12 +113,19 @@ class AuditTrail:
 
     def events(self) -> Iterator[Event]:
         """Every row, oldest first, unchecked; raises RecordsError."""
-        for seq, content, digest in self._rows():
-            try:
-                found = json.loads(content)
-                yield Event(seq, found["wall_ns"], found["kind"], found["details"], digest)
-            except (TypeError, ValueError, KeyError) as error:
-                raise RecordsError(f"{self.path}: row {seq} is no event; run: edge-inspect audit verify") from error
+        for row in self._rows():
+            yield self._event(*row)
+
+    def newest(self, count: int) -> list[Event]:
+        """The last rows, the newest first, unchecked; raises RecordsError."""
+        return [self._event(*row) for row in self._rows(f"DESC LIMIT {count:d}")]
+
+    def _event(self, seq: Any, content: Any, digest: Any) -> Event:
+        try:
+            found = json.loads(content)
+            return Event(seq, found["wall_ns"], found["kind"], found["details"], digest)
+        except (TypeError, ValueError, KeyError) as error:
+            raise RecordsError(f"{self.path}: row {seq} is no event; run: edge-inspect audit verify") from error
 
     def verify(self, noted: str | None = None) -> Audit:
         """Check the chain, and the end of it against the head and against a hash that somebody noted; raises RecordsError."""
@@ -157,13 +164,13 @@ class AuditTrail:
             breaks.append(Break(count, f"and none before it has the hash that was noted, {noted}"))
         return Audit(count, last, sorted(breaks, key=lambda one: one.seq))
 
-    def _rows(self) -> Iterator[tuple[Any, Any, Any]]:
+    def _rows(self, order: str = "") -> Iterator[tuple[Any, Any, Any]]:
         if not self.path.is_file():
             raise RecordsError(f"{self.path}: expected an audit trail, there is none; correct --state")
         try:
             with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=WAIT_S)) as connection:
                 _require_ours(connection, self.path)
-                yield from connection.execute("SELECT seq, content, hash FROM events ORDER BY seq")
+                yield from connection.execute(f"SELECT seq, content, hash FROM events ORDER BY seq {order}")
         except sqlite3.Error as error:
             raise RecordsError(f"{self.path}: cannot read the audit trail: {error}; take it from a backup") from error
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from edge.errors import OutputError, RecordsError
 from edge.frame import Image
 from edge.preprocess import Region
-from edge.records.heat_picture import heat_picture
+from edge.records.heat_picture import heat_picture, heat_share
 from edge.records.records_config import ArchiveConfig
 from edge.slots.calibration_tensors import Array
 from edge.storage.archive_room import Archived, ArchiveRoom, Kind, rounded
@@ -28,8 +27,6 @@ from edge.verdict import Outcome, Verdict
 FOLDER = "archive"
 GOOD_QUEUE = 0.5
 """Share of the queue that good pictures may take; the rest waits for what matters more."""
-HIGHEST_START = 0.5
-"""Of the threshold: the heat begins no higher, and ends there."""
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 """Lossless at any level; this is the fastest."""
 
@@ -100,8 +97,7 @@ class PartArchive:
             return
         share = None
         if self._config.heat_maps and anomaly_map is not None and verdict.threshold is not None:
-            low = min(float(np.quantile(anomaly_map, 0.9)), HIGHEST_START * verdict.threshold)
-            share = (anomaly_map - low) / max(verdict.threshold - low, 1e-9)
+            share = heat_share(anomaly_map, verdict.threshold)
         picture = _Picture(verdict.part_id, verdict.wall_ns, kind, image, share, region)
         self._writer.add(picture, GOOD_QUEUE if kind is Kind.GOOD else 1.0)
 

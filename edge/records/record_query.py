@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ COLUMNS = (
 IN_FLIGHT = "in flight"
 FIGURE = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 MOST_REASONS = 20
+MOST_LOOKED_AT = 100_000
 WAIT_S = 5.0
 
 
@@ -93,12 +94,47 @@ class RecordQuery:
             found: int | None = connection.execute("SELECT max(wall_ns) FROM parts").fetchone()[0]
         return found
 
+    def part(self, part_id: int) -> dict[str, Any] | None:
+        """The row of one part, None where there is none. Keys: COLUMNS."""
+        with self._connected() as connection:
+            row = connection.execute(f"SELECT {self._columns(connection)} FROM parts WHERE part_id = ?", (part_id,)).fetchone()
+        return None if row is None else dict(zip(COLUMNS, row, strict=True))
+
+    def newest(self, count: int) -> list[tuple[int, str | None, float | None, float | None, int | None]]:
+        """(part id, outcome, score, threshold, nanoseconds from trigger to verdict) of the newest parts, the newest first."""
+        with self._connected() as connection:
+            return connection.execute(
+                "SELECT part_id, outcome, score, threshold, decided_ns - trigger_ns FROM parts ORDER BY part_id DESC LIMIT ?",
+                (count,),
+            ).fetchall()
+
+    def rejected(self, count: int) -> list[dict[str, Any]]:
+        """Rows of the newest parts that are no PASS, the newest first; looks at so many of the newest only. Keys: COLUMNS."""
+        with self._connected() as connection:
+            lowest = connection.execute("SELECT max(part_id) FROM parts").fetchone()[0]
+            oldest = (lowest or 0) - MOST_LOOKED_AT
+            rows = connection.execute(
+                f"SELECT {self._columns(connection)} FROM parts WHERE part_id > ? AND outcome IN ('REJECT', 'FAULT') "
+                "ORDER BY part_id DESC LIMIT ?",
+                (oldest, count),
+            ).fetchall()
+        return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+
     def parts(
-        self, since_ns: int, until_ns: int, outcome: Outcome | None = None, action: Action | None = None, last: int | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """Rows by part id, oldest first; only the ``last`` ones where given. Keys: COLUMNS."""
+        self,
+        since_ns: int,
+        until_ns: int,
+        outcome: Outcome | None = None,
+        action: Action | None = None,
+        last: int | None = None,
+        before: int | None = None,
+    ) -> Generator[dict[str, Any], None, None]:
+        """Rows by part id, oldest first; only the ``last`` ones, and of ids below ``before``, where given. Keys: COLUMNS."""
         where, values = "wall_ns >= ? AND wall_ns < ?", [since_ns, until_ns]
         arguments: list[Any] = list(values)
+        if before is not None:
+            where += " AND part_id < ?"
+            arguments.append(before)
         if outcome is not None:
             where += " AND outcome = ?"
             arguments.append(outcome.value)
@@ -107,11 +143,13 @@ class RecordQuery:
             arguments.append(action.value)
         arguments.append(-1 if last is None else last)
         with self._connected() as connection:
-            version = require_version(connection, self._path)
-            columns = ", ".join(name if SINCE.get(name, 0) <= version else f"'' AS {name}" for name in COLUMNS)
-            newest = f"SELECT {columns} FROM parts WHERE {where} ORDER BY part_id DESC LIMIT ?"
+            newest = f"SELECT {self._columns(connection)} FROM parts WHERE {where} ORDER BY part_id DESC LIMIT ?"
             for row in connection.execute(f"SELECT * FROM ({newest}) ORDER BY part_id", arguments):
                 yield dict(zip(COLUMNS, row, strict=True))
+
+    def _columns(self, connection: sqlite3.Connection) -> str:
+        version = require_version(connection, self._path)
+        return ", ".join(name if SINCE.get(name, 0) <= version else f"'' AS {name}" for name in COLUMNS)
 
     def _connected(self) -> _Reading:
         return _Reading(self._path)

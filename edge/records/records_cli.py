@@ -10,7 +10,6 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -19,16 +18,15 @@ from edge.console.exit_code import reported
 from edge.console.flags import add_bundle_flags, whole_number
 from edge.console.plain_table import cell, say, show_table
 from edge.line.part_tracker import Action
+from edge.records.part_csv import HEADER, csv_row, utc
 from edge.records.part_records import FILE, FOLDER
-from edge.records.record_query import COLUMNS, RecordQuery, Shift
+from edge.records.record_query import RecordQuery, Shift
 from edge.storage.durable_files import new_content
 from edge.storage.locations import bundle_path, state_path
 from edge.verdict import Outcome
 
 HOUR_NS = 3_600_000_000_000
 LAST = 20
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a text that begins so for a formula."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,12 +51,12 @@ def _summarise(query: RecordQuery, since: int, until: int, options: argparse.Nam
     shift = query.shift(since, until)
     if options.json:
         record = shift.to_record()
-        print(json.dumps({"since": _time(shift.since_ns), "until": _time(shift.until_ns), **record}))
+        print(json.dumps({"since": utc(shift.since_ns), "until": utc(shift.until_ns), **record}))
         return
     if not shift.parts:
         latest = query.latest_ns()
-        newest = "there are none at all" if latest is None else f"the newest is of {_time(latest)}"
-        say(console, f"no parts from {_time(since)} to {_time(until)}; {newest}")
+        newest = "there are none at all" if latest is None else f"the newest is of {utc(latest)}"
+        say(console, f"no parts from {utc(since)} to {utc(until)}; {newest}")
         return
     table = Table(show_header=False, box=None)
     for row in _rows(shift):
@@ -74,8 +72,8 @@ def _rows(shift: Shift) -> list[tuple[str, str, str]]:
         return f"{count / shift.parts:.1%}"
 
     rows = [
-        ("from", _time(shift.since_ns), ""),
-        ("to", _time(shift.until_ns), ""),
+        ("from", utc(shift.since_ns), ""),
+        ("to", utc(shift.until_ns), ""),
         ("parts", str(shift.parts), f"{shift.first_part_id} to {shift.last_part_id}"),
     ]
     rows += [(f"verdict {name}", str(count), share(count)) for name, count in shift.outcomes.items()]
@@ -91,14 +89,14 @@ def _list(query: RecordQuery, since: int, until: int, options: argparse.Namespac
     rows = query.parts(since, until, options.outcome, options.action, options.last)
     if options.json:
         for row in rows:
-            print(json.dumps({"time": _time(row["wall_ns"]), **row}))
+            print(json.dumps({"time": utc(row["wall_ns"]), **row}))
         return
     picture = Column("picture", overflow="fold", min_width=42)
     table = Table("part", "time", "verdict", "score", "threshold", "action", "confirm", "reason", picture, box=None)
     for row in rows:
         figures = ("" if row[name] is None else f"{row[name]:.4g}" for name in ("score", "threshold"))
         said = (row["outcome"] or "–", *figures, row["action"] or "–", row["confirm"], row["reason"], row["image"])
-        table.add_row(*map(cell, (str(row["part_id"]), _time(row["wall_ns"]), *said)))
+        table.add_row(*map(cell, (str(row["part_id"]), utc(row["wall_ns"]), *said)))
     show_table(table)
 
 
@@ -107,20 +105,12 @@ def _export(query: RecordQuery, since: int, until: int, options: argparse.Namesp
     with new_content(options.csv) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
         writer = csv.writer(text)
-        writer.writerow(("time", *COLUMNS))
+        writer.writerow(HEADER)
         for row in query.parts(since, until, options.outcome, options.action):
-            writer.writerow((_time(row["wall_ns"]), *(_harmless(row[name]) for name in COLUMNS)))
+            writer.writerow(csv_row(row))
             count += 1
         text.detach()
     say(console, f"{count} parts are in {options.csv}")
-
-
-def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
-
-
-def _time(wall_ns: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall_ns / 1e9))
 
 
 def _moment(text: str) -> int:

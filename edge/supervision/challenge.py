@@ -17,7 +17,7 @@ SECOND_NS = 1_000_000_000
 
 
 class ChallengeConfig(StrictModel):
-    """station.yaml, ``challenge``."""
+    """The known bad part that must be rejected."""
 
     every_hours: float | None = Field(
         None, gt=0, le=8760, description="a challenge part at the start and so often; none when left out"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from edge.clock import Clock
+from edge.errors import LineError
 from edge.line.guarded_line import GuardedLine
 from edge.line.heartbeat_line import HeartbeatLine
 from edge.line.output_lines import OutputLines
@@ -41,7 +42,8 @@ class Oversight:
         self._station, self._outputs, self._kept, self._announce = station, outputs, kept, announce
         self._manager, self._clock = manager, clock
         self._lamps = StateOutputs(outputs, station.shadow, self._changed)
-        self.states = LineStates(self._lamps, clock)
+        self.states = LineStates(self._drive_lamps, clock)
+        self._lost = ""
         self.challenge = Challenge(station.challenge)
 
     def guard(self, parts: PartLine, state: Path, stack: ExitStack) -> GuardedLine:
@@ -62,8 +64,16 @@ class Oversight:
         self._lamps.stop_line()
         self.states.fail("line stop", f"{reason}; look for it, then start edge-inspect anew")
 
+    def line_lost(self, what: str, reason: str) -> None:
+        """A line, in or out, is of no use any more; any thread. The run ends at the next beat: a chip that comes back is another one."""
+        self._lost = self._lost or f"{what}: {reason}"
+        with suppress(LineError):  # the outputs may be gone as well
+            self.states.fail(what, reason)
+
     def beat(self) -> None:
-        """As Watchdog.beat, for who listens on a line, too."""
+        """As Watchdog.beat, for who listens on a line, too. Raises LineError where a line was lost: start anew to open it again."""
+        if self._lost:
+            raise LineError(self._lost)
         self._heartbeat.beat()
         self.watchdog.beat()
 
@@ -73,7 +83,7 @@ class Oversight:
             self.challenge.announce(self._clock.monotonic_ns())
             self._announce("the next part is the challenge part")
         if self._heartbeat.failure is not None:
-            self.states.weaken("heartbeat", str(self._heartbeat.failure))
+            self.line_lost("heartbeat", str(self._heartbeat.failure))
 
     def precision(self, degraded: str) -> None:
         """What the engine stands in for and why; empty where it is as asked."""
@@ -81,6 +91,13 @@ class Oversight:
             self.states.weaken("precision", degraded)
         else:
             self.states.clear("precision")
+
+    def _drive_lamps(self, change: Transition) -> None:
+        try:
+            self._lamps(change)
+        except LineError as error:  # the thread that caused the change may be any, and may not care
+            self._lost = self._lost or str(error)
+            raise
 
     def _changed(self, change: Transition) -> None:
         self._kept.audit("state", **change.record())

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from edge.storage.documented_yaml import documented_yaml
 from tests.trainer.conftest import SMALL, killed_at
 from trainer import checkpoint
 from trainer.cli import main
 from trainer.dataset import find_normal_images
-from trainer.train_config import TrainConfig, documented_yaml
+from trainer.train_config import TrainConfig
 
 
 def config_file(tmp_path: Path, **changes: object) -> Path:
@@ -138,7 +139,7 @@ def test_a_changed_weights_file_is_not_loaded(demo_dir: Path, tmp_path: Path, sm
 
 
 def test_every_option_is_documented_and_the_document_loads() -> None:
-    assert TrainConfig.model_validate(yaml.safe_load(documented_yaml())) == TrainConfig()
+    assert TrainConfig.model_validate(yaml.safe_load(documented_yaml(TrainConfig()))) == TrainConfig()
     assert all(field.description for field in TrainConfig.model_fields.values())
 
 

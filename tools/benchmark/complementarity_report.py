@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 from edge.frame import Image
@@ -134,6 +135,9 @@ def plot(trials: list[Trial], figures: Figures) -> bytes:
             axis.scatter(first[of_kind], second[of_kind], s=10, alpha=0.6, color=colour, label=kind)
         axis.set_xscale("symlog", linthresh=5)
         axis.set_yscale("symlog", linthresh=5)
+        for one in (axis.xaxis, axis.yaxis):  # between the ends of a symlog axis there may be no power of ten
+            one.set_major_locator(MaxNLocator(5, prune="both"))
+            one.set_major_formatter(ScalarFormatter())
         axis.set_title(f"{name}: {trial.regulariser}, seed {trial.seed}", fontsize=10)
         axis.set_xlabel("L1 above the good median, in its spread 1/λ1", fontsize=8)
         axis.set_ylabel("L2, in 1/λ2", fontsize=8)

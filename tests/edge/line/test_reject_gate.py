@@ -72,3 +72,14 @@ def test_the_state_is_constant_until_the_change_it_announces(events: list[tuple[
     until = change if change is not None else now + 10_000 * MS
     state = gate.rejecting(now)
     assert all(gate.rejecting(now + (until - now) * part // 10) == state for part in range(10))
+
+
+def test_a_machine_that_has_run_for_a_while_holds_a_reject_as_long() -> None:
+    gate, now = RejectGate(reject_pulse_ms=100, pass_valid_ms=500), 3_000_000_000_000_001
+    gate.apply(Outcome.REJECT, now, now)
+    assert gate.next_change_ns(now) == now + 100 * MS
+    gate.apply(Outcome.PASS, now + MS, now + MS)
+    assert gate.rejecting(now + 100 * MS - 1)
+    assert not gate.rejecting(now + 100 * MS)
+    assert gate.next_change_ns(now + 200 * MS) == now + 501 * MS  # the end of the pulse is past
+    assert gate.next_change_ns(now + 501 * MS) is None

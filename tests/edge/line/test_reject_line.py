@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -8,6 +9,7 @@ from edge.clock import SystemClock
 from edge.errors import LineError
 from edge.gpio.recording import RecordingLine
 from edge.line.part_line import FreeLine
+from edge.line.real_time import SWITCH_S
 from edge.line.reject_gate import RejectGate
 from edge.line.reject_line import RejectLine
 from edge.verdict import Outcome
@@ -105,3 +107,14 @@ def test_a_driver_that_blocks_does_not_hold_up_the_end_for_ever(monkeypatch: pyt
         reject.close()
     go_on.set()
     reject._line._thread.join(5)
+
+
+def test_the_lines_thread_waits_no_longer_for_the_interpreter_than_the_line_may_be_late() -> None:
+    before = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(0.005)
+        line = RejectLine(None, RejectGate(100, 500), SystemClock(), first=True)
+        line.close()
+        assert sys.getswitchinterval() <= SWITCH_S
+    finally:
+        sys.setswitchinterval(before)

@@ -67,6 +67,31 @@ def test_a_still_scene_whose_driver_goes_on_is_no_frozen_camera() -> None:
     assert [bool(watched.frozen(noise(0), stamp)) for stamp in (5, 6, 6, 7)] == [False, False, True, False]
 
 
+def test_a_grabber_that_stamps_the_last_picture_of_a_dead_source_anew_is_frozen() -> None:
+    watched = health()
+    limit_ns = round(CONFIG.still_ms * 1e6)
+    shown = [watched.frozen(noise(0), stamp, stamp) for stamp in (0, limit_ns // 2, limit_ns - 1, limit_ns, 2 * limit_ns)]
+    assert [bool(words) for words in shown] == [False, False, False, True, True]
+    assert "same picture for 250 ms" in shown[3]
+    assert watched.frozen(noise(1), 3 * limit_ns, 0) == ""
+
+
+def test_two_parts_never_look_the_same_to_the_last_bit() -> None:
+    watched = FrameHealth(CONFIG, {}, [], True, triggered=True)
+    assert [bool(watched.frozen(noise(seed), stamp)) for seed, stamp in ((0, 5), (0, 6), (1, 7), (1, 8))] == [
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_where_pictures_have_no_noise_a_still_one_is_no_fault() -> None:
+    watched = FrameHealth(FrameHealthConfig(still_ms=None), {}, [], True, triggered=True)
+    assert [watched.frozen(noise(0), stamp, stamp) for stamp in (5, 6_000_000_000)] == ["", ""]
+    assert "frozen" in watched.frozen(noise(0), 6_000_000_000)
+
+
 def test_a_recording_may_show_a_picture_twice() -> None:
     watched = health(live=False)
     assert watched.frozen(noise(0)) == watched.frozen(noise(0)) == ""

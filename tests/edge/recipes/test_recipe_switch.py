@@ -73,7 +73,7 @@ class Station:
         self.after: dict[int, Callable[[], object]] = {}
         self.engines: list[Engine] = []
         self.spoil: Callable[[ReadyRecipe], None] = lambda ready: None
-        self.making = ProductMaking(False, lambda text, _: self.told.append(text), lambda event: None, SystemClock())
+        self.making = ProductMaking(False, False, lambda text, _: self.told.append(text), lambda event: None, SystemClock())
         lamps = StateOutputs(None, False, lambda change: None)
         self.states = LineStates(lamps, self.clock)
         self.challenge = Challenge(challenge or ChallengeConfig())

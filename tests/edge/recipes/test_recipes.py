@@ -17,7 +17,7 @@ from edge.errors import ConfigError, InputError
 from edge.line.shadow import without_acting_lines
 from edge.recipes.ready_recipe import ReadyRecipe, prepare
 from edge.recipes.recipe_file import load_recipes
-from edge.recipes.recipe_request import REQUEST, RecipeFiles
+from edge.recipes.recipe_request import REQUEST, RecipeAnswer, RecipeFiles
 from edge.recipes.recipe_stager import RecipeStager
 from edge.recipes.recipes_cli import main
 from edge.station_config import StationConfig

@@ -22,7 +22,7 @@ from edge.supervision.restart_budget import RestartBudget, Start, this_moment
 from edge.supervision.service_manager import ServiceManager
 from edge.supervision.watchdog import Watchdog
 
-UNIT = Path(__file__).parents[3] / "deploy" / "edge-inspect@.service"
+UNIT = Path(__file__).parents[3] / "tools/flash/rootfs/etc/systemd/system/edge-inspect@.service"
 MS, MINUTE_NS = 1_000_000, 60_000_000_000
 
 

@@ -1,0 +1,1 @@
+"""What answers browsers; the only modules that need the extra ``hmi``."""

@@ -1,0 +1,47 @@
+"""The live page, its events and its pictures."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
+
+from edge.page.page_parts import parts_of
+from edge.page.roles import Role
+from edge.page.sessions import Session
+from edge.page.web.access import cookie_name, seeing
+from edge.page.web.rendering import rendered
+
+Seeing = Annotated[Session, Depends(seeing(Role.OPERATOR))]
+routes = APIRouter()
+
+
+@routes.get("/")
+def live(request: Request, _: Seeing) -> Response:
+    """What runs now."""
+    return rendered(request, "live.html")
+
+
+@routes.get("/live/events")
+async def events(request: Request, session: Seeing) -> Response:
+    """Server-sent events, until the session ends. An operator who only looks is not logged out for it."""
+    parts = parts_of(request)
+    if parts.feed.full:
+        return PlainTextResponse("too many live pages are open; close one\n", 503, {"retry-after": "30"})
+    token = request.cookies.get(cookie_name(parts), "")
+
+    def still_allowed() -> bool:
+        return parts.sessions.find(token, used=session.role is Role.OPERATOR) is not None
+
+    return StreamingResponse(parts.feed.follow(still_allowed), media_type="text/event-stream")
+
+
+@routes.get("/live/picture/{part_id}")
+def picture(request: Request, part_id: int, _: Seeing, heat: Annotated[bool, Query()] = True) -> Response:
+    """A JPEG of one of the newest parts; 404 when newer ones have taken its place."""
+    shown = parts_of(request).feed.picture(part_id)
+    content = shown.jpeg(heat) if shown is not None else None
+    if content is None:
+        return PlainTextResponse("no such picture\n", 404)
+    return Response(content, media_type="image/jpeg")
