@@ -21,7 +21,8 @@ import os, sys, time
 from pathlib import Path
 from edge.live.companion import accompany
 accompany()
-Path(sys.argv[1]).open("a").write(f"{os.getpid()} {os.nice(0)}\\n")
+spared = Path("/proc/self/oom_score_adj").read_text().strip()
+Path(sys.argv[1]).open("a").write(f"{os.getpid()} {os.nice(0)} {spared}\\n")
 sys.exit(3) if sys.argv[2] == "ends" else time.sleep(60)
 """
 STUBBORN = """
@@ -65,8 +66,9 @@ def test_it_runs_behind_the_inspection_and_ends_when_closed(module: Callable[[st
     one.start()
     until(out.exists)
     until(out.read_text)
-    pid, niceness = map(int, out.read_text().split())
+    pid, niceness, first_to_go = map(int, out.read_text().split())
     assert niceness >= NICENESS
+    assert first_to_go == companion.FIRST_TO_GO
     assert one.failure == ""
     one.close()
     one.close()
