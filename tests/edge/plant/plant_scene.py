@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import sqlite3
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,12 @@ class Scene:
 
     def waiting(self, protocol: str) -> int:
         """Parts that it has not told yet, as its file has it."""
-        file = self.state / "plant" / f"{protocol}.json"
-        told = json.loads(file.read_text())["part_id"] if file.is_file() else -1
-        return self.records.next_part_id - 1 - int(told)
+        file = self.state / "plant" / f"{protocol}.sqlite"
+        told = -1
+        if file.is_file():
+            with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection, suppress(sqlite3.OperationalError):
+                told = connection.execute("SELECT part_id FROM told").fetchone()[0]
+        return self.records.next_part_id - 1 - told
 
     def weakness(self, what: str) -> str:
         return self.told[-1].get(what, "") if self.told else ""
