@@ -20,7 +20,7 @@ VIVID = (
     "vivid.n_devs=2 vivid.node_types=0x1,0x101 vivid.num_inputs=1,1 vivid.input_types=0x0,0x3 vivid.num_outputs=1,1 "
     "vivid.output_types=0x1,0x1 vivid.vid_cap_nr=0,2 vivid.vid_out_nr=5,6 vivid.ccs_cap_mode=0,0 vivid.ccs_out_mode=0,0"
 )
-TIME_LIMIT_S = 300
+TIME_LIMIT_S = 600
 SHARED = "/mnt/results"
 """The only folder of the host that the machine can write to; all else it writes is lost with it."""
 
@@ -36,7 +36,8 @@ def run_in_machine(command: list[str], results: Path) -> tuple[int, str]:
     (results / "command.sh").write_text(shlex.join(command) + "\n")
     arguments = [
         # Before the other jobs of a busy machine where that is permitted: its clock goes on while it is not run.
-        "nice", "-n", "-10", "timeout", "-k", "5", str(TIME_LIMIT_S), kernel, "mem=2G", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
+        "nice", "-n", "-10", "timeout", "-k", "5", str(TIME_LIMIT_S),
+        kernel, "mem=2G", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
         f"init={PROJECT / 'tests' / 'hil' / 'init.sh'}", "con0=null,fd:1", "con=null", "ssl=null", "panic=-1", "quiet",
         f"uml_dir={results}", "umid=edge", *VIVID.split(),
         f"HIL_PROJECT={PROJECT}", f"HIL_RESULTS={results}", f"HIL_PYTHON={sys.executable}",
