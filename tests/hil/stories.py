@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -50,7 +51,7 @@ def prepare(results: Path) -> None:
 class Told:
     """How each story of one or more files ended."""
 
-    def __init__(self, results: Path, *files: str) -> None:
+    def __init__(self, results: Path, *files: str, prepare: Callable[[Path], None] = prepare) -> None:
         results.mkdir()
         prepare(results)
         report = "report.xml"
