@@ -1,4 +1,4 @@
-"""Figures of the whole chain with a real model. Training and exporting it takes minutes: `make hil` tells it, `make test` does not."""
+"""Figures of the whole chain with a real model. Its training and export take minutes: `make hil` tells it, `make test` does not."""
 
 from __future__ import annotations
 
