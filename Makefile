@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 DEMO ?= demo
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench hil clean
 .DEFAULT_GOAL := test
 
 $(VENV)/ready: setup.cfg pyproject.toml
@@ -35,6 +35,11 @@ bench: $(VENV)/ready         ## accuracy and latency on one set: make bench DATA
 	$(BIN)/calibrate $(DATA)/train/good --bundle bench/bundle
 	$(BIN)/edge-bench accuracy --bundle bench/bundle --data $(DATA)
 	$(BIN)/edge-bench latency --bundle bench/bundle --images $(DATA)/test/good
+
+# The kernel is built once, in five minutes of CPU time, unless EDGE_INSPECT_UML names one.
+hil: $(VENV)/ready           ## the runtime against a real kernel's cameras and GPIO, in a User-Mode Linux test machine
+	kernel="$${EDGE_INSPECT_UML:-$$(tests/hil/build_kernel.sh)}" && EDGE_INSPECT_UML="$$kernel" EDGE_INSPECT_HIL_ALL=1 OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest tests/hil -rs --durations=3
 
 clean:
 	rm -rf $(VENV) demo bench

@@ -15,7 +15,7 @@ from edge.cameras.base import Camera
 from edge.cameras.camera_settings import CameraSettings
 from edge.cameras.driver_stamps import DriverStamps
 from edge.clock import Clock
-from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError
+from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError, FrameError
 from edge.pictures.still_picture import StillPicture
 
 logger = logging.getLogger(__name__)
@@ -33,12 +33,24 @@ class Capture(Protocol):
         ...
 
 
+class Signal(Protocol):
+    """An InputSignal."""
+
+    def missing(self) -> str:
+        """What the camera's input lacks now; empty where nothing."""
+        ...
+
+    def close(self) -> None:
+        """Give it back."""
+        ...
+
+
 class LiveCamera(Camera):
     """Keeps only the newest frame. V4L2 queues four; who reads slowly without this sees parts that have long passed.
 
     lock: holds the exposure of ``capture`` and tells its settings. stamp_ms: the driver's time stamp of the frame last read, None
     where ``capture`` has none; where it cannot be believed that is said once, and the time of arrival counts. Both are called by
-    the thread that reads, as drivers want it.
+    the thread that reads, as drivers want it. signal: closed with ``capture``; a frame that came without is not usable.
     """
 
     live = True
@@ -52,16 +64,17 @@ class LiveCamera(Camera):
         clock: Clock,
         lock: Callable[[], CameraSettings | None] = lambda: None,
         stamp_ms: Callable[[], float] | None = None,
+        signal: Signal | None = None,
     ) -> None:
         super().__init__(name)
-        self._lock, self._stamp_ms = lock, stamp_ms
+        self._lock, self._stamp_ms, self._signal = lock, stamp_ms, signal
         self._stamps, self._told = DriverStamps(), False
         self._still = StillPicture()
         self._asked: Future[CameraSettings | None] | None = None
         self._clock = clock
         self._capture = capture
         self._changed = threading.Condition()
-        self._newest: tuple[object, int, int | None, int] | None = None
+        self._newest: tuple[object, int, int | None, int, str] | None = None
         self._lost: str | None = None
         self._stopping = False
         self._given = 0
@@ -79,14 +92,17 @@ class LiveCamera(Camera):
                 exposed_ns, driver_ns = self._stamped(self._clock.monotonic_ns())
                 # Of every frame: a picture that froze after one part was judged looks new to the next.
                 still_ns = self._still.still_ns(image, exposed_ns) if isinstance(image, np.ndarray) else 0
+                missing = self._signal.missing() if self._signal is not None else ""
                 with self._changed:
-                    self._newest = (image, exposed_ns, driver_ns, still_ns)
+                    self._newest = (image, exposed_ns, driver_ns, still_ns, missing)
                     self._changed.notify_all()
         except Exception as error:  # whatever a driver throws ends this camera, not the process
             reason = f"reading failed: {error}"
         finally:
             # Released by the thread that reads: releasing under a blocked read crashes some drivers.
             self._capture.release()
+            if self._signal is not None:
+                self._signal.close()
             with self._changed:
                 self._lost = reason
                 if self._asked is not None:
@@ -145,9 +161,11 @@ class LiveCamera(Camera):
                 raise CameraLostError(f"{self.name}: {self._lost}; check its cable and power")
             if self._newest is None:
                 raise CameraTimeoutError(f"{self.name}: no frame within {timeout_ms} ms; check trigger, exposure and cable")
-            (image, exposed_ns, self._driver_ns, self._still_ns), self._newest = self._newest, None
+            (image, exposed_ns, self._driver_ns, self._still_ns, missing), self._newest = self._newest, None
         source = f"{self.name}#{self._given}"
         self._given += 1
+        if missing:
+            raise FrameError(f"{source}: {missing}")
         return image, exposed_ns, source
 
     def _close_impl(self) -> None:

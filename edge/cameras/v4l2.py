@@ -11,6 +11,7 @@ import cv2
 from edge.cameras.camera_settings import CameraSettings, alike
 from edge.cameras.live_capture import LiveCamera
 from edge.cameras.v4l2_autogain import stop_autogain
+from edge.cameras.v4l2_signal import InputSignal
 from edge.clock import Clock
 from edge.errors import CameraOpenError
 from edge.station_config import CameraConfig
@@ -65,8 +66,9 @@ def open_v4l2(device: Path, config: CameraConfig, clock: Clock) -> LiveCamera:
         capture.release()
         raise
     return LiveCamera(
-        str(device), capture, clock, lambda: lock_v4l2(capture, str(device)), lambda: capture.get(cv2.CAP_PROP_POS_MSEC)
-    )
+        str(device), capture, clock, lambda: lock_v4l2(capture, str(device)), lambda: capture.get(cv2.CAP_PROP_POS_MSEC),
+        InputSignal(device),
+    )  # fmt: skip
 
 
 def _apply(capture: cv2.VideoCapture, config: CameraConfig, device: str) -> None:

@@ -34,7 +34,7 @@ class SharedCamera(Camera):
 
     def _read_impl(self, timeout_ms: int) -> tuple[object, int, str]:
         frame = self._camera.read(timeout_ms)
-        self._driver_ns = frame.driver_ns
+        self._driver_ns, self._still_ns = frame.driver_ns, frame.still_ns
         self._server.offer(frame, self._camera.name, self._settings)
         return frame.image, frame.exposed_ns, frame.source
 

@@ -27,6 +27,8 @@ CAPACITY = 16_384
 RETRY_S = 1.0
 SYNC_S = 0.25
 """What a power cut can lose, at most, on a disk that keeps what it was told to sync. A killed process loses what is queued only."""
+RESERVED = 10_000
+"""Numbers set aside before parts get them: one that was told anywhere is never given again, whatever the disk took of it."""
 RETENTION_S = 60.0
 MOST_REMOVED = 2000
 """Rows at a time, so that new ones do not wait long."""
@@ -80,6 +82,8 @@ class PartRecords:
                 self._connection, self.recovered = self._open(tell)
                 stack.callback(self._connection.close)
                 self.next_part_id = self._next_part_id()
+                self._given, self._reserved = self.next_part_id, self.next_part_id
+                self._reserve(self.next_part_id + RESERVED)
                 self._wal = os.open(self.path.with_name(f"{FILE}-wal"), os.O_RDONLY)
             except (sqlite3.Error, OSError) as error:
                 raise OutputError(f"{self.path}: cannot write records: {error}; free space or check the disk") from error
@@ -102,10 +106,12 @@ class PartRecords:
 
     def accepted(self, part: Part) -> None:
         """A trigger made ``part``."""
+        self._given = max(self._given, part.part_id + 1)
         self._writer.add((_ACCEPTED, (part.part_id, part.trigger_ns, part.counts, self._clock.wall_ns())))
 
     def decided(self, verdict: Verdict, precision: str) -> None:
         """The verdict that counts."""
+        self._given = max(self._given, verdict.part_id + 1)
         scores = verdict.scores
         figures = (None, None, None) if scores is None else (scores.feature_score, scores.reconstruction_score, scores.score)
         times = (verdict.trigger_ns, verdict.exposed_ns, verdict.decided_ns, verdict.wall_ns)
@@ -140,6 +146,7 @@ class PartRecords:
         """Write what is queued, sync, give the folder back; gives up after ``timeout_s``. May be called twice."""
         if self._writer.close(timeout_s):
             with suppress(sqlite3.Error):  # already closed, or a disk that is full: the log beside it holds everything
+                self._reserve(self._given)
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._given_back.close()
 
@@ -164,6 +171,11 @@ class PartRecords:
         ).fetchone()
         return max(first, 0 if highest is None else highest + 1)
 
+    def _reserve(self, until: int) -> None:
+        """After a killed process numbers go on there; one that ends in order gives back what it did not use."""
+        self._connection.execute("UPDATE numbering SET first_part_id = ?", (until,))
+        self._reserved, self._unsynced = until, True
+
     def _write(self, statements: list[Statement]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
@@ -179,6 +191,8 @@ class PartRecords:
     def _keep_house(self) -> None:
         """With synchronous=NORMAL SQLite syncs at checkpoints only; a sync of its log every quarter of a second bounds the loss."""
         now = time.monotonic()
+        if self._given + RESERVED // 2 > self._reserved:
+            self._reserve(self._given + RESERVED)
         if self._unsynced and now >= self._sync_due:
             self._sync_due = now + SYNC_S
             os.fsync(self._wal)

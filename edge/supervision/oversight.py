@@ -65,7 +65,7 @@ class Oversight:
         self.states.fail("line stop", f"{reason}; look for it, then start edge-inspect anew")
 
     def line_lost(self, what: str, reason: str) -> None:
-        """A line, in or out, is of no use any more; any thread. The run ends at the next beat: a chip that comes back is another one."""
+        """A line, in or out, is of no use any more; any thread. The run ends at the next beat: a chip that returns is another."""
         self._lost = self._lost or f"{what}: {reason}"
         with suppress(LineError):  # the outputs may be gone as well
             self.states.fail(what, reason)

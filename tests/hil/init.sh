@@ -17,6 +17,7 @@ mkdir -p dev/shm && mount -t tmpfs tmpfs dev/shm
 mount -t configfs configfs sys/kernel/config
 mkdir -p "mnt/results"
 mount -t hostfs -o "$HIL_RESULTS" hostfs mnt/results
+touch mnt/results/booted
 ip link set lo up 2>/dev/null
 
 bank=sys/kernel/config/gpio-sim/edge/bank0

@@ -1,4 +1,4 @@
-"""edge-bench: accuracy, robustness, latency, engines, soak and the method's claims; a table for people (stderr) and JSON (stdout).
+"""edge-bench: accuracy, robustness, latency, engines, soak, plant, the method's claims; a table (stderr) and JSON (stdout).
 
 With --out, sets are trained, exported and calibrated here; without it, a calibrated bundle is measured.
 """
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tools.benchmark.drift import DriftBenchmark
     from tools.benchmark.engines import EngineBenchmark
     from tools.benchmark.page_viewers import PageViewers
+    from tools.benchmark.plant_soak import PlantSoak
     from tools.benchmark.robustness import Robustness
     from tools.benchmark.soak_account import Soak
 
@@ -72,6 +73,7 @@ def _measure(
     | CalibrationPromise
     | DriftBenchmark
     | EngineBenchmark
+    | PlantSoak
     | Soak
     | PageViewers
 ):
@@ -88,6 +90,12 @@ def _measure(
         return _engines(options, console)
     if options.what == "page":
         return _page(options)
+    if options.what == "plant":
+        from tools.benchmark.plant_soak import measure_plant
+
+        if options.out:
+            require_folder(options.out)
+        return measure_plant(options.parts, options.rate, options.seed, options.pairs, options.out, console)
     if options.what == "soak":
         return _soak(options, console)
     return _measure_sets(options, console) if getattr(options, "out", None) else _measure_bundle(options, console)
@@ -248,6 +256,14 @@ def _parser() -> argparse.ArgumentParser:
     page.add_argument("--pairs", type=whole_number(2, 1000), default=6, help="blocks without and with (default: %(default)s)")
     page.add_argument("--parts", type=whole_number(5, 100_000), default=60, help="of one block (default: %(default)s)")
     page.add_argument("--every-ms", type=whole_number(10, 60_000), default=400, help="from part to part (default: %(default)s)")
+    plant = kinds.add_parser("plant", help="a soak with every protocol of the plant beside it, peers that are away, plants killed")
+    plant.add_argument("--parts", type=whole_number(10, 100_000_000), default=20_000, help="how many (default: %(default)s)")
+    plant.add_argument("--rate", type=_rate, default=50.0, help="triggers a second (default: %(default)s)")
+    plant.add_argument("--seed", type=whole_number(0), default=0, help="of the script (default: %(default)s)")
+    plant.add_argument(
+        "--pairs", type=whole_number(0, 1000), default=10, help="short runs, with and without (default: %(default)s)"
+    )
+    plant.add_argument("--out", type=Path, help="folder for plant.json and plant.md; default: none is written")
     drift = kinds.add_parser("drift", help="false alarms and delays of the drift monitor, on simulated lines; half an hour")
     drift.add_argument("--out", type=Path, required=True, help="folder for the report")
     drift.add_argument("--runs", type=whole_number(1, 100_000), default=40, help="lines without a change (default: %(default)s)")

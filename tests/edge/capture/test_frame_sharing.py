@@ -8,6 +8,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edge.cameras.base import Camera
 from edge.cameras.camera_settings import CameraSettings
 from edge.cameras.shared_frames import SharedFrames
-from edge.capture.frame_server import FrameServer
+from edge.capture.frame_server import FrameServer, SharedCamera
 from edge.capture.frame_sharing import MAGIC, NEXT, SOCKET
 from edge.clock import SystemClock
 from edge.errors import CameraLostError, CameraOpenError, CameraTimeoutError, OutputError
@@ -277,3 +279,21 @@ def test_a_picture_from_the_future_and_one_that_never_ends(tmp_path: Path) -> No
     with SharedFrames(tmp_path / "b", CLOCK) as camera, pytest.raises(CameraTimeoutError):
         camera.read(50)
     endless.close()
+
+
+def test_an_inspection_gets_all_of_a_frame_that_it_shares(inspection: Inspection) -> None:
+    """A figure that the sharing drops is a check that never strikes."""
+
+    class Own(Camera):
+        live = True
+
+        def _read_impl(self, timeout_ms: int) -> tuple[object, int, str]:
+            self._driver_ns, self._still_ns = 5, 7
+            return np.zeros((8, 8, 3), np.uint8), 3, "own"
+
+        def _close_impl(self) -> None: ...
+
+    shared, alone = SharedCamera(Own("own"), inspection.server, None).read(10), Own("own").read(10)
+    for field in fields(Frame):
+        if field.name != "image":
+            assert getattr(shared, field.name) == getattr(alone, field.name), field.name

@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.plant import mqtt_client
 from edge.plant.part_result import PartResult
 from edge.plant.plant_config import MqttConfig, PlantConfig
-from tests.edge.plant.peers import Authority, Mosquitto, free_port, needs_mosquitto, until
+from tests.edge.plant.peers import Amqtt, Authority, Mosquitto, free_port, needs_mosquitto, until
 from tests.edge.plant.plant_scene import Scene, status
 
 
@@ -186,6 +186,26 @@ def test_tls_with_a_password_from_a_file(scene: Scene, tmp_path: Path) -> None:
     scene.stop()
     scene.start(config(broker.port, **wanted | {"ca_file": None}))
     until(lambda: "certificate" in scene.weakness("mqtt"))
+    broker.stop()
+
+
+def test_another_broker_of_mqtt_3_1_1_that_is_stopped(scene: Scene) -> None:
+    broker = Amqtt()
+    scene.inspect(20)
+    scene.start(config(broker.port, version="3.1.1"))
+    until(lambda: scene.waiting("mqtt") == 0)
+    listener = Listener(broker.port)
+    until(lambda: listener.states)
+    scene.inspect(100)
+    until(lambda: len(listener.messages) == 100)
+    listener.close()
+    broker.stop()
+    until(lambda: scene.weakness("mqtt"))
+    scene.inspect(30)
+    assert scene.waiting("mqtt") == 30
+    broker.start()
+    until(lambda: scene.waiting("mqtt") == 0)
+    assert once(listener.messages) == list(range(20, 120))
     broker.stop()
 
 

