@@ -205,5 +205,6 @@ def test_a_trigger_at_the_end_of_the_debounce_is_another_part() -> None:
 
 @pytest.mark.parametrize("tolerance", [10 * MS, 11 * MS])
 def test_a_pulse_must_leave_something_between_its_tolerances(tolerance: int) -> None:
+    assert PartTiming(MS, MS, 20 * MS, MS, 60 * MS, 10 * MS - 1).pulse == 20 * MS
     with pytest.raises(ValueError, match="longer than twice the tolerance"):
         PartTiming(MS, MS, 20 * MS, MS, 60 * MS, tolerance)
