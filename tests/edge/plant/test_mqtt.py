@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -211,17 +212,28 @@ def test_another_broker_of_mqtt_3_1_1_that_is_stopped(scene: Scene) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_peer_that_says_nothing_or_rubbish_is_told_and_tried_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt_client, "ANSWER_S", 0.2)
+    monkeypatch.setattr(mqtt_client, "ANSWER_S", 0.5)
     scene.inspect(1)
+    talks = threading.Event()
+
+    def serve(silent: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = silent.accept()
+                with connection, suppress(OSError):
+                    connection.recv(1000)
+                    if talks.is_set():
+                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10)
+                    while connection.recv(1000):
+                        pass
+
     with socket.create_server(("127.0.0.1", 0)) as silent:
+        threading.Thread(target=serve, args=(silent,), daemon=True).start()
         scene.start(config(silent.getsockname()[1]))
         until(lambda: "does not answer" in scene.weakness("mqtt"))
-        connection, _ = silent.accept()
-        connection.recv(1000)
-        connection, _ = silent.accept()
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10)
+        talks.set()
         until(lambda: "lost" in scene.weakness("mqtt"))
-        connection.close()
+        silent.shutdown(socket.SHUT_RDWR)
     scene.stop()
     scene.start(config(free_port()))
     until(lambda: "Connection refused" in scene.weakness("mqtt"))

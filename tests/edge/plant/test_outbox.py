@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from edge.clock import ManualClock
 from edge.errors import OutputError, RecordsError
 from edge.line.part_tracker import Action, Part
-from edge.plant.outbox import REMOVED, UNKNOWN, Outbox
+from edge.plant.outbox import KILLED, REMOVED, UNKNOWN, Outbox
 from edge.plant.part_result import PartResult, Place, utc
 from edge.plant.told_place import SYNC_NS, ToldPlace
 from edge.records.part_records import FILE, PartRecords
@@ -42,7 +42,7 @@ class Line:
         self.start()
 
     def start(self) -> None:
-        self.records = PartRecords(self.folder, RecordsConfig(keep_parts=1000), self.clock, self.said.append)
+        self.records = PartRecords(self.folder, RecordsConfig(), self.clock, self.said.append)
         self.first = self.next = self.records.next_part_id
 
     def see(self) -> None:
@@ -76,6 +76,16 @@ class Line:
 
     def restart(self) -> None:
         self.records.close()
+        self.start()
+        for part_id in self.flying:
+            self.note(part_id)
+        self.flying.clear()
+
+    def kill(self) -> None:
+        """As a killed process leaves it: numbers are set aside, and the next run accounts for what was in flight."""
+        first = self.sql("SELECT first_part_id FROM numbering")[0][0]
+        self.records.close()
+        self.sql("UPDATE numbering SET first_part_id = ?", first)
         self.start()
         for part_id in self.flying:
             self.note(part_id)
@@ -143,7 +153,7 @@ def account(line: Line, heard: list[PartResult]) -> None:
     assert not missing or unknown, missing
 
 
-OPS = ("see", "finish", "see", "finish", "lose_end", "restart", "remove_old", "set aside", "set aside, unreadable")
+OPS = ("see", "finish", "see", "finish", "lose_end", "restart", "kill", "remove_old", "set aside", "set aside, unreadable")
 
 
 @settings(max_examples=50)
@@ -164,7 +174,7 @@ def test_every_part_is_told_once_in_order_or_told_as_missing(tmp_path_factory: p
             peer.kill()
         else:
             getattr(line, op)()
-            if op == "restart":
+            if op in ("restart", "kill"):
                 peer.kill()
     line.see()
     while line.flying:
@@ -229,6 +239,23 @@ def test_a_part_whose_end_was_lost_holds_up_no_other(line: Line, outbox: Outbox)
     line.finish()
     (second,) = outbox.after(first.place, 10)
     assert (second.part_id, second.gap and second.gap.expected) == (2, 1)
+
+
+def test_numbers_that_a_killed_run_had_set_aside_are_told_as_such(line: Line, tmp_path: Path) -> None:
+    peer = Peer(line, tmp_path / "peer.sqlite")
+    line.see()
+    line.finish()
+    line.see()
+    line.kill()
+    peer.kill()
+    line.see()
+    line.finish()
+    peer.tell(10)
+    assert [part.part_id for part in peer.heard] == [0, 1, line.first]
+    assert [part.gap and (part.gap.expected, part.gap.reason) for part in peer.heard] == [None, None, (2, KILLED)]
+    assert peer.heard[1].action == "unknown"
+    peer.outbox.close()
+    peer.told.close()
 
 
 def test_numbers_that_begin_anew_after_damage_are_not_taken_for_parts_that_were_told(line: Line, tmp_path: Path) -> None:
