@@ -57,6 +57,7 @@ class Told:
         report = "report.xml"
         command = [
             sys.executable, "-m", "pytest", f"--confcutdir={INSIDE}", "-p", "no:cacheprovider", "-rs", "--tb=short",
+            "-o", "junit_logging=system-out",
             f"--junitxml=/mnt/results/{report}", *(file if "/" in file else f"tests/hil/inside/{file}" for file in files),
         ]  # fmt: skip
         self.code, self.output = run_in_machine(command, results)

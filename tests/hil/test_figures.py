@@ -1,4 +1,4 @@
-"""Figures of the whole chain with a real model. Its training and export take minutes: `make hil` tells it, `make test` does not."""
+"""Figures of the whole chain with a real model. Training and exporting it takes minutes: for `make hil`, not `make test`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from calibration.cli import main as calibrate
 from edge.frame import Image
-from edge.pictures.image_file import list_images, read_image
+from edge.pictures.image_file import list_images
 from tests.hil import stories
 
 ALL_OF_IT = "EDGE_INSPECT_HIL_ALL"
@@ -44,7 +44,7 @@ def prepare(results: Path) -> None:
 
 def as_shown(folder: Path) -> list[Image]:
     """uint8 480×640×3 each, BGR."""
-    return [cv2.resize(read_image(path), stories.SIZE) for path in list_images(folder)]
+    return [cv2.resize(cv2.imread(str(path)), stories.SIZE) for path in list_images(folder)]
 
 
 def test_the_whole_chain_as_ratios_to_the_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

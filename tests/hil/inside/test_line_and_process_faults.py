@@ -110,26 +110,27 @@ def test_a_process_that_stands_still_loses_its_heartbeat_and_its_parts(
 ) -> None:
     inspector = inspect(triggered(), "--camera", camera.number)
     inspector.until("READY", lambda: chip.level("ready"))
-    conveyor.run([True])
-    time.sleep(AT_THE_ARM_S)
-    stopped_ns = inspector.pause()
-    time.sleep(0.2)
-    standing_ns = time.monotonic_ns()
-    conveyor.run([True, False, True])
-    time.sleep(1.5)
-    assert lines.of("heartbeat", standing_ns) == []
-    assert lines.of("reject", standing_ns) == []
-    went_on_ns = time.monotonic_ns()
-    inspector.go_on()
-    inspector.until_judged(4)
-    lines.wait_for("heartbeat", True, went_on_ns, 5)
-    conveyor.run([True])
-    time.sleep(AT_THE_ARM_S)
-    assert inspector.stop() == 0
-    found = list(inspector.records().values())
-    assert [one["outcome"] for one in found] == ["PASS", "FAULT", "FAULT", "FAULT", "PASS"]
-    assert [one["action"] for one in found] == ["passed", "rejected", "rejected", "rejected", "passed"]
-    assert stopped_ns < standing_ns
+    with lines.unless_held_up():
+        conveyor.run([True])
+        time.sleep(AT_THE_ARM_S)
+        stopped_ns = inspector.pause()
+        time.sleep(0.2)
+        standing_ns = time.monotonic_ns()
+        conveyor.run([True, False, True])
+        time.sleep(1.5)
+        assert lines.of("heartbeat", standing_ns) == []
+        assert lines.of("reject", standing_ns) == []
+        went_on_ns = time.monotonic_ns()
+        inspector.go_on()
+        inspector.until_judged(4)
+        lines.wait_for("heartbeat", True, went_on_ns, 5)
+        conveyor.run([True])
+        time.sleep(AT_THE_ARM_S)
+        assert inspector.stop() == 0
+        found = list(inspector.records().values())
+        assert [one["outcome"] for one in found] == ["PASS", "FAULT", "FAULT", "FAULT", "PASS"]
+        assert [one["action"] for one in found] == ["passed", "rejected", "rejected", "rejected", "passed"]
+        assert stopped_ns < standing_ns
 
 
 def test_a_process_that_stands_still_while_the_line_says_pass_stops_the_line_when_it_goes_on(
@@ -138,18 +139,19 @@ def test_a_process_that_stands_still_while_the_line_says_pass_stops_the_line_whe
     """A level that stays is what the heartbeat is for; afterwards the parts that went by are told and the line stands."""
     inspector = inspect(triggered(timing={"between_parts": "pass"}), "--camera", camera.number)
     inspector.until("READY", lambda: chip.level("ready"))
-    conveyor.run([True])
-    time.sleep(AT_THE_ARM_S)
-    inspector.pause()
-    conveyor.run([False])
-    time.sleep(AT_THE_ARM_S + 0.5)
-    assert chip.level("reject")
-    inspector.go_on()
-    lines.wait_for("stop", False, conveyor.came[-1][1], 5)
-    inspector.until_judged(2)
-    assert inspector.stop() == 0
-    found = list(inspector.records().values())
-    assert [(one["outcome"], one["action"]) for one in found] == [("PASS", "passed"), ("FAULT", "late")]
+    with lines.unless_held_up():
+        conveyor.run([True])
+        time.sleep(AT_THE_ARM_S)
+        inspector.pause()
+        conveyor.run([False])
+        time.sleep(AT_THE_ARM_S + 0.5)
+        assert chip.level("reject")
+        inspector.go_on()
+        lines.wait_for("stop", False, conveyor.came[-1][1], 5)
+        inspector.until_judged(2)
+        assert inspector.stop() == 0
+        found = list(inspector.records().values())
+        assert [(one["outcome"], one["action"]) for one in found] == [("PASS", "passed"), ("FAULT", "late")]
 
 
 def test_a_full_disk_holds_up_no_part_and_what_was_seen_is_recorded_when_there_is_room(
@@ -191,18 +193,21 @@ def test_another_calibration_is_taken_between_two_parts(
     subprocess.run([*slots, "activate", "1", *bundle, "--reason", "test"], check=True, capture_output=True)
     inspector = inspect(triggered(), "--camera", camera.number)
     inspector.until("READY", lambda: chip.level("ready"))
-    conveyor.run([False, False])
-    subprocess.run([*slots, "activate", "2", *bundle, "--reason", "test"], check=True, capture_output=True)
-    inspector.until("the other calibration", lambda: conveyor.run([False]) or inspector.verdicts[-1]["calibration_serial"] == 2)
-    conveyor.run([False, False])
-    time.sleep(AT_THE_ARM_S)
-    assert inspector.stop() == 0
-    found = list(inspector.records().values())
-    told = {(one["calibration_serial"], one["outcome"]) for one in found}
-    assert told >= {(1, "REJECT"), (2, "PASS")}
-    assert not told & {(1, "PASS"), (2, "REJECT")}
-    assert [one["calibration_serial"] for one in found] == sorted(one["calibration_serial"] for one in found)
-    assert [one["part_id"] for one in inspector.verdicts] == [one["part_id"] for one in found] == list(range(len(conveyor.came)))
+    with lines.unless_held_up():
+        conveyor.run([False, False])
+        subprocess.run([*slots, "activate", "2", *bundle, "--reason", "test"], check=True, capture_output=True)
+        inspector.until("the other calibration", lambda: conveyor.run([False]) or inspector.verdicts[-1]["calibration_serial"] == 2)
+        conveyor.run([False, False])
+        time.sleep(AT_THE_ARM_S)
+        assert inspector.stop() == 0
+        found = list(inspector.records().values())
+        told = {(one["calibration_serial"], one["outcome"]) for one in found}
+        assert told >= {(1, "REJECT"), (2, "PASS")}
+        assert not told & {(1, "PASS"), (2, "REJECT")}
+        assert [one["calibration_serial"] for one in found] == sorted(one["calibration_serial"] for one in found)
+        assert (
+            [one["part_id"] for one in inspector.verdicts] == [one["part_id"] for one in found] == list(range(len(conveyor.came)))
+        )
 
 
 def test_a_wall_clock_that_is_set_changes_no_verdict_and_no_pulse(
