@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
 from importlib.metadata import entry_points, requires
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from edge.errors import FlashError
+from tools.flash.wheelhouse import build_application
 
 
 def brought(machine: str, extra: str = "") -> set[str]:
@@ -34,9 +39,11 @@ def test_another_machine_gets_what_it_needs_to_inspect() -> None:
         "calibrate",
         "edge-bench",
         "edge-build",
+        "edge-bundle",
         "edge-capture",
         "edge-demo",
         "edge-export",
+        "edge-flash",
         "edge-inspect",
         "edge-slots",
         "edge-train",
@@ -50,3 +57,15 @@ def test_every_command_has_its_entry_and_explains_itself(command: str, capsys: p
         entry.load()(["--help"])
     assert stopped.value.code == 0
     assert command in capsys.readouterr().out
+
+
+def test_the_wheel_holds_what_goes_onto_a_device(tmp_path: Path) -> None:
+    project = Path(__file__).parents[1]
+    try:
+        build_application(project, tmp_path)
+    except FlashError as error:
+        pytest.skip(f"no wheel can be built here: {error}")
+    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
+    files = {str(one.relative_to(project)) for one in (project / "tools/flash/rootfs").rglob("*") if one.is_file()}
+    assert len(files) == 10
+    assert files <= names

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,6 +22,8 @@ LASTS_NS = 10_000_000_000
 """One that ran for so long after it was started again is all right."""
 CLOSE_S = 5.0
 NICENESS = 10
+FIRST_TO_GO = 500
+"""Where memory is short the kernel ends this one, and not the inspection, from which it would inherit that it is spared."""
 PR_SET_PDEATHSIG = 1
 PARENT = "EDGE_INSPECT_PARENT"
 LISTEN_S = 0.2
@@ -113,11 +116,12 @@ class Companion:
             self._heard += os.read(said, MOST_SAID)
         *lines, rest = self._heard.split(b"\n")
         self._heard = rest[:MOST_SAID]
-        for line in lines[-1:]:
+        for line in reversed(lines):
             with suppress(ValidationError):
                 told = list(_WEAKNESSES.validate_json(line).items())[:MOST_WEAKNESSES]
                 now = {what[:LONGEST]: " ".join(reason[:LONGEST].split()) for what, reason in told}
                 self._weaknesses = dict.fromkeys(self._weaknesses, "") | now
+                return  # it said all that is weak; what it said before is over
 
 
 def tell_weaknesses(weaknesses: Mapping[str, str]) -> None:
@@ -134,6 +138,7 @@ def accompany() -> None:
         return
     with suppress(OSError):
         os.nice(NICENESS)
+        Path("/proc/self/oom_score_adj").write_text(f"{FIRST_TO_GO}", encoding="ascii")
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(parent):  # it ended before that was said
         os.kill(os.getpid(), signal.SIGTERM)

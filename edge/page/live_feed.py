@@ -56,7 +56,6 @@ class LiveFeed:
         self._pictures: OrderedDict[int, LivePicture] = OrderedDict()
         self._shift: ShiftCounts | None = None
         self._version = 0
-        self._fetched = False
         self._lock = threading.Lock()
         self._viewers = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -141,9 +140,9 @@ class LiveFeed:
                     self._look_at_records()
                 self._publish("status", {"running": True, **_shown(self._reader.status())})
                 if began >= next_picture:
-                    asked = time.monotonic()
+                    worked = time.thread_time()  # without the wait for a part
                     self._look_at_picture()
-                    next_picture = time.monotonic() + PICTURE_SHARE * (time.monotonic() - asked if self._fetched else 0)
+                    next_picture = time.monotonic() + PICTURE_SHARE * (time.thread_time() - worked)
             except NotRunningError as error:
                 self._publish("status", {"running": False, "message": str(error)})
             except Exception as error:  # a page that shows nothing new says so, and tries again
@@ -152,11 +151,9 @@ class LiveFeed:
         self._reader.close()
 
     def _look_at_picture(self) -> None:
-        self._fetched = False
         seen = self._reader.view(round(TICK_S * 1000))
         if seen is None:
             return
-        self._fetched = True
         picture = LivePicture(seen)
         with self._lock:
             self._pictures[picture.part_id] = picture

@@ -115,7 +115,8 @@ def serve(options: argparse.Namespace, console: Console) -> None:
 
 
 def _say(console: Console, text: str, style: str = "") -> None:
-    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    # A fingerprint may hold what rich takes for the name of an emoji, such as :AB:.
+    console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

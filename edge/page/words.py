@@ -27,8 +27,3 @@ def chosen_language(cookie: str | None, accepted: str, default: str) -> str:
         if code in LANGUAGES:
             return code
     return default
-
-
-def remedy(said: dict[str, str], what: str) -> str:
-    """What to do about the fault or weakness called ``what``."""
-    return said.get(f"remedy_{what.replace(' ', '_')}", said["remedy_other"])

@@ -36,18 +36,17 @@ class Delivery:
                     if self.told.due:
                         break
                 if self.told.due:
-                    await asyncio.to_thread(self.keep)
+                    await asyncio.to_thread(self._sync)
         finally:
-            self.keep()
+            self._sync()
 
     def waiting(self) -> int:
         """About how many parts the peer has not been told."""
         return self.outbox.waiting(self.told.place)
 
-    def keep(self) -> None:
-        """Write down how far it came. Any thread."""
+    def _sync(self) -> None:
         try:
-            self.told.keep()
+            self.told.sync()
         except OutputError as error:  # the peer is told all the same, and some parts again after a crash
             self._weaken(f"{error}; after a crash the plant may be told parts again")
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -39,11 +40,11 @@ RESULT = (
     ("Outcome", "String", "PASS, REJECT or FAULT"),
     ("Reason", "String", "why it is no PASS"),
     ("Action", "String", "what the line did with it"),
-    ("Score", "Double", "null where there is none"),
+    ("Score", "Double", "NaN where there is none"),
     ("Threshold", "Double", ""),
     ("FeatureScore", "Double", ""),
     ("ReconstructionScore", "Double", ""),
-    ("Calibration", "UInt32", "serial of the calibration that judged it; null where none did"),
+    ("Calibration", "UInt32", "serial of the calibration that judged it; 0 where none did"),
     ("Recipe", "String", "the product it was judged as"),
     ("Missing", "String", "why parts are missing before this one, and from which on; empty where none are"),
     ("Json", "String", "all of it in one value, written last: as MQTT's message"),
@@ -69,7 +70,7 @@ def line_values(status: LiveStatus | None) -> dict[str, Any]:
         "Model": product.model_id if product is not None else "",
         "Precision": product.precision if product is not None else "",
         "Calibration": product.calibration_serial if product is not None else 0,
-        "Threshold": product.threshold if product is not None else None,
+        "Threshold": product.threshold if product is not None else math.nan,
         "Settings": status.settings if status is not None else "",
         "PassedParts": outcomes.get("PASS", 0),
         "RejectedParts": outcomes.get("REJECT", 0),
@@ -87,15 +88,19 @@ def result_values(part: PartResult) -> dict[str, Any]:
         "Outcome": part.outcome,
         "Reason": part.reason,
         "Action": part.action,
-        "Score": part.score,
-        "Threshold": part.threshold,
-        "FeatureScore": part.feature_score,
-        "ReconstructionScore": part.reconstruction_score,
-        "Calibration": part.calibration_serial,
+        "Score": _figure(part.score),
+        "Threshold": _figure(part.threshold),
+        "FeatureScore": _figure(part.feature_score),
+        "ReconstructionScore": _figure(part.reconstruction_score),
+        "Calibration": part.calibration_serial or 0,
         "Recipe": part.recipe,
         "Missing": f"from {part.gap.expected} on: {part.gap.reason}" if part.gap is not None else "",
         "Json": part.model_dump_json(),
     }
+
+
+def _figure(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _told(reasons: dict[str, str]) -> list[str]:

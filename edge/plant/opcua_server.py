@@ -141,10 +141,11 @@ class OpcUaServer:
 
         for name, kind, _ in table:
             here, value = f"{prefix}.{name}", values[name]
-            if here not in self._shown or self._shown[here] != value or name == "Json":
+            shown = self._shown.get(here, self)
+            if name == "Json" or (shown is not value and shown != value):  # NaN is not equal to itself
                 self._shown[here] = value
                 plain = ua.VariantType[kind.removesuffix("[]")]
-                variant = ua.Variant(value, ua.VariantType.Null if value is None else plain, is_array=kind.endswith("[]"))
+                variant = ua.Variant(value, plain, is_array=kind.endswith("[]"))
                 await self._nodes[here].write_value(ua.DataValue(variant))
 
     async def _results(self, _parent: Any, after: ua.Variant, most: ua.Variant) -> Any:

@@ -17,6 +17,9 @@ from edge.records.part_schema import VERSION, require_version
 
 WAIT_S = 1.0
 REMOVED = "no longer in the records, or without an end there: removed as too old, or lost"
+KILLED = (
+    "the run before was killed or lost power, and numbers go on after those it had set aside; parts it had not recorded are lost"
+)
 UNKNOWN = "the part that was told last is not in these records, which are new or older ones; it goes on with this run's first part"
 
 _DONE = "SELECT part_id FROM parts WHERE action IS NOT NULL ORDER BY part_id DESC LIMIT 1"
@@ -62,7 +65,7 @@ class Outbox:
         expected, reason = place.part_id + 1, UNKNOWN if unknown else ""
         for row in rows:
             if row[0] != expected and not reason:
-                reason = REMOVED
+                reason = KILLED if row[0] == self._first else REMOVED
             results.append(PartResult.of_row(records_id, row, Gap(expected=expected, reason=reason) if reason else None))
             expected, reason = row[0] + 1, ""
         return results

@@ -79,10 +79,13 @@ class Plant:
         async def run(up: Callable[[], None]) -> None:
             outbox = Outbox(self._state / part_records.FOLDER / part_records.FILE, self._first)
             try:
-                told = ToldPlace(self._state / FOLDER / f"{name}.json", outbox.begin(), self._clock)
-                delivery = Delivery(outbox, told, lambda why: self._weaknesses.set(f"{name} place", why))
-                self._deliveries[name] = delivery
-                await make(delivery)(up)
+                told = ToldPlace(self._state / FOLDER / f"{name}.sqlite", outbox.begin(), self._clock)
+                try:
+                    delivery = Delivery(outbox, told, lambda why: self._weaknesses.set(f"{name} place", why))
+                    self._deliveries[name] = delivery
+                    await make(delivery)(up)
+                finally:
+                    told.close()
             finally:
                 outbox.close()
 

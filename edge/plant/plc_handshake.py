@@ -81,8 +81,7 @@ class PlcHandshake:
             if self._acknowledge:
                 await self._until_acknowledged(part)
             self._delivery.told.move(part.place)
-            if self._acknowledge:  # so that after a crash this one at most is shown again, by the same sequence
-                await asyncio.to_thread(self._delivery.keep)
+            if self._acknowledge:
                 self._shown = None
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from edge.live.live_status import LiveStatus
+from edge.plant.outbox import KILLED
 from edge.plant.part_result import PartResult
 from edge.supervision.states import OUTPUTS, State
 from edge.verdict import Outcome
@@ -111,7 +112,7 @@ def result_values(part: PartResult | None) -> dict[str, float]:
     if part is None:
         return {}
     number = sequence(part)
-    missing = 0 if part.gap is None else part.part_id - part.gap.expected
+    missing = 0 if part.gap is None or part.gap.reason == KILLED else part.part_id - part.gap.expected
     return {
         "sequence": number,
         "sequence_again": number,

@@ -20,7 +20,7 @@ PALEST = 0.23
 """Where on that scale the heat begins, so that it stands out from the paled picture."""
 MOST_OPAQUE = 0.9
 QUALITY = 88
-HIGHEST_START = 0.5
+HIGHEST_START = 0.8
 """Of the threshold: the heat begins no higher, and ends there."""
 
 

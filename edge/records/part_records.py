@@ -203,7 +203,8 @@ class PartRecords:
 
     def _remove_old(self) -> bool:
         """True where more is to be removed. Parts in flight stay."""
-        where, limit = "part_id <= (SELECT max(part_id) FROM parts) - ?", [self._config.keep_parts]
+        # By how many there are, not by their numbers, which jump after a crash.
+        where, limit = "part_id <= (SELECT part_id FROM parts ORDER BY part_id DESC LIMIT 1 OFFSET ?)", [self._config.keep_parts]
         if self._config.keep_days is not None:
             where += " OR wall_ns < ?"
             limit.append(self._clock.wall_ns() - round(self._config.keep_days * 86_400e9))

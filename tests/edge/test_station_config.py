@@ -70,7 +70,7 @@ def test_the_mask_is_found_beside_the_file(tmp_path: Path) -> None:
 
 
 def test_the_documented_line_is_one(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "line.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "wiring.md").read_text(encoding="utf-8")
     station = load_station(station_file(tmp_path, text.split("```yaml\n")[1].split("```")[0]))
     assert station.trigger.kind == "photo_eye"
     assert station.reject_confirm is not None

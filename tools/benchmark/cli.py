@@ -1,4 +1,4 @@
-"""edge-bench: accuracy, robustness, latency, engines, soak and the method's claims; a table for people (stderr) and JSON (stdout).
+"""edge-bench: accuracy, robustness, latency, engines, soak, plant, the method's claims; a table (stderr) and JSON (stdout).
 
 With --out, sets are trained, exported and calibrated here; without it, a calibrated bundle is measured.
 """
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from tools.benchmark.complementarity import Complementarity
     from tools.benchmark.drift import DriftBenchmark
     from tools.benchmark.engines import EngineBenchmark
+    from tools.benchmark.page_viewers import PageViewers
+    from tools.benchmark.plant_soak import PlantSoak
     from tools.benchmark.robustness import Robustness
     from tools.benchmark.soak_account import Soak
 
@@ -71,7 +73,9 @@ def _measure(
     | CalibrationPromise
     | DriftBenchmark
     | EngineBenchmark
+    | PlantSoak
     | Soak
+    | PageViewers
 ):
     if options.what == "calibration":
         return _calibration(options, console)
@@ -84,6 +88,14 @@ def _measure(
         return measure_drift(options.out, options.runs, console)
     if options.what == "engines":
         return _engines(options, console)
+    if options.what == "page":
+        return _page(options)
+    if options.what == "plant":
+        from tools.benchmark.plant_soak import measure_plant
+
+        if options.out:
+            require_folder(options.out)
+        return measure_plant(options.parts, options.rate, options.seed, options.pairs, options.out, console)
     if options.what == "soak":
         return _soak(options, console)
     return _measure_sets(options, console) if getattr(options, "out", None) else _measure_bundle(options, console)
@@ -167,6 +179,14 @@ def _soak(options: argparse.Namespace, console: Console) -> Soak:
         return measure_soak(engine, slot, station_view(StationConfig(), engine.shape), *common)
 
 
+def _page(options: argparse.Namespace) -> PageViewers:
+    from tools.benchmark.page_viewers import measure_page_viewers
+
+    bundle = open_bundle(bundle_path(options.bundle))
+    store = SlotStore(state_path(options.state, bundle.path), bundle)
+    return measure_page_viewers(store, options.images, options.viewers, options.pairs, options.parts, options.every_ms / 1000)
+
+
 def _data(options: argparse.Namespace) -> Path:
     value = options.data or os.environ.get(DATA_VARIABLE)
     if not value:
@@ -229,6 +249,21 @@ def _parser() -> argparse.ArgumentParser:
     soak.add_argument("--rate", type=_rate, help="triggers a second; default: as fast as verdicts come and parts may follow")
     soak.add_argument("--seed", type=whole_number(0), default=0, help="of the script (default: %(default)s)")
     soak.add_argument("--out", type=Path, help="folder for soak.json and soak.md; default: none is written")
+    page = kinds.add_parser("page", help="what open live pages of the operator page cost a part, in the program itself")
+    add_bundle_flags(page)
+    page.add_argument("--images", type=Path, required=True, help="folder of pictures that the camera shows, again and again")
+    page.add_argument("--viewers", type=whole_number(1, 16), default=5, help="live pages (default: %(default)s)")
+    page.add_argument("--pairs", type=whole_number(2, 1000), default=6, help="blocks without and with (default: %(default)s)")
+    page.add_argument("--parts", type=whole_number(5, 100_000), default=60, help="of one block (default: %(default)s)")
+    page.add_argument("--every-ms", type=whole_number(10, 60_000), default=400, help="from part to part (default: %(default)s)")
+    plant = kinds.add_parser("plant", help="a soak with every protocol of the plant beside it, peers that are away, plants killed")
+    plant.add_argument("--parts", type=whole_number(10, 100_000_000), default=20_000, help="how many (default: %(default)s)")
+    plant.add_argument("--rate", type=_rate, default=50.0, help="triggers a second (default: %(default)s)")
+    plant.add_argument("--seed", type=whole_number(0), default=0, help="of the script (default: %(default)s)")
+    plant.add_argument(
+        "--pairs", type=whole_number(0, 1000), default=10, help="short runs, with and without (default: %(default)s)"
+    )
+    plant.add_argument("--out", type=Path, help="folder for plant.json and plant.md; default: none is written")
     drift = kinds.add_parser("drift", help="false alarms and delays of the drift monitor, on simulated lines; half an hour")
     drift.add_argument("--out", type=Path, required=True, help="folder for the report")
     drift.add_argument("--runs", type=whole_number(1, 100_000), default=40, help="lines without a change (default: %(default)s)")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -64,10 +65,13 @@ def measure_soak(
     seed: int,
     out: Path | None,
     console: Console,
+    beside: Callable[[Path, int], AbstractContextManager[object]] | None = None,
 ) -> Soak:
     """``parts`` parts with ``engine``, which is bound to ``slot``. rate: triggers a second, None for as fast as the stages go.
 
-    out: its disk takes the records, and in the end the report. Raises ConfigError where the engine cannot tell good from bad here.
+    out: its disk takes the records, and in the end the report. beside: entered with the state folder and the first part's number
+    before the first part comes, and left when the last is recorded.
+    Raises ConfigError where the engine cannot tell good from bad here.
     """
     good, bad = _pictures(engine, slot)
     clock, stop = SystemClock(), threading.Event()
@@ -82,6 +86,8 @@ def measure_soak(
         stack.callback(log.close)
         records = kept.records
         assert records is not None
+        if beside is not None:
+            stack.enter_context(beside(state, kept.first_part_id))
         script = Script(parts, kept.first_part_id, faults, seed)
         account = Account(script, kept.first_part_id)
         arm = Arm(records, LineStop(None, 1), lambda why: said.append(f"the line would have been stopped: {why}"))

@@ -17,6 +17,7 @@ import shutil
 import stat
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -232,11 +233,15 @@ def _write_record(manifest: Manifest, root: Path) -> None:
 
 
 def _write(path: Path, entry: Entry, pieces: Iterator[bytes]) -> None:
-    """Beside its place, synced, and only then in it; where ``pieces`` ends with an error, nothing is left."""
+    """Beside its place, synced, and only then in it; where ``pieces`` ends with an error, nothing is left.
+
+    Under a name of its own: one whose connection was cut may still be at work here, and cleans up after itself.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.new")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
+    beside = Path(name)
     try:
-        with open(beside, "wb") as file:
+        with os.fdopen(handle, "wb") as file:
             for piece in pieces:
                 file.write(piece)
             file.flush()
@@ -253,11 +258,10 @@ def _write(path: Path, entry: Entry, pieces: Iterator[bytes]) -> None:
 def _place_link(entry: Entry, root: Path) -> None:
     path = _inside(root, entry["path"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.new")
-    with contextlib.suppress(FileNotFoundError):
-        beside.unlink()
-    os.symlink(entry["target"], beside)
-    os.rename(beside, path)
+    place = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
+    os.symlink(entry["target"], f"{place}/link")
+    os.rename(f"{place}/link", path)
+    os.rmdir(place)
     _sync(path.parent)
 
 

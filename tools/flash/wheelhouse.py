@@ -7,9 +7,11 @@ at the first boot. cv2 and tensorrt are JetPack's and are not here.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from importlib.metadata import PathDistribution
 from pathlib import Path
@@ -23,13 +25,15 @@ from edge.console.plain_table import say
 from edge.errors import FlashError
 from edge.storage.durable_files import new_folder
 
-EXTRAS = "jetson"
+EXTRAS = "jetson,hmi,plant"
+"""What a device needs, and what its station may name: the operator page, and the plant's protocols."""
 CONSTRAINTS = ("numpy<2",)
 BUILD_NEEDS = ("pip", "setuptools", "wheel")
 FROM_SOURCE = "pycuda"
 PLATFORMS = ("manylinux_2_34_aarch64", "manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
 DEVICE = {"platform_machine": "aarch64", "sys_platform": "linux", "platform_system": "Linux"}
 ROUNDS = 4
+SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "NOTICE", "edge", "calibration", "trainer", "tools")
 PROJECT = Path(__file__).parents[2]
 
 
@@ -39,7 +43,7 @@ def make_wheelhouse(out: Path, python: str, project: Path, console: Console) -> 
         raise FlashError(f"{project}: expected the source of edge-inspect (setup.cfg), there is none; name it with --source")
     with new_folder(out) as folder:
         say(console, f"wheelhouse for Python {python} on aarch64: building edge-inspect")
-        _pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(project))
+        build_application(project, folder)
         application = next(folder.glob("edge_inspect-*.whl"))
         constraints = folder / "constraints.txt"
         constraints.write_text("".join(f"{one}\n" for one in CONSTRAINTS), encoding="utf-8")
@@ -73,6 +77,17 @@ def make_wheelhouse(out: Path, python: str, project: Path, console: Console) -> 
             raise FlashError(f"{strays[0]} would shadow JetPack's own; report it")
 
 
+def build_application(project: Path, out: Path) -> None:
+    """The wheel of the application into ``out``, from a copy: what an earlier build left in ``project`` would get into it."""
+    with tempfile.TemporaryDirectory() as place:
+        for name in SOURCES:
+            if (project / name).is_dir():
+                shutil.copytree(project / name, Path(place) / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(project / name, place)
+        _pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), place)
+
+
 def read_wheelhouse(path: Path, python: str) -> list[Path]:
     """Its files; raises FlashError where it is none, or for another Python."""
     files = sorted(one for one in path.glob("*") if one.is_file()) if path.is_dir() else []
@@ -99,7 +114,7 @@ def application_id(files: list[Path]) -> str:
 def _needs_of(wheel: Path) -> list[str]:
     """What the application asks for on a device, PyCUDA left out."""
     needs: list[str] = []
-    extras, done = [EXTRAS, ""], set()
+    extras, done = [*EXTRAS.split(","), ""], set()
     while extras:
         done.add(extra := extras.pop())
         for one in _requirements(wheel, {**DEVICE, "extra": extra}):

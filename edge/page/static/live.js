@@ -25,7 +25,8 @@ function alertOf(kind, mark, title, lines) {
 }
 
 function remedy(what) {
-  return texts[`remedy_${what.replaceAll(" ", "_")}`] || texts.remedy_other;
+  // What a companion says of itself begins with its name: "plant mqtt".
+  return texts[`remedy_${what.replaceAll(" ", "_")}`] || texts[`remedy_${what.split(" ")[0]}`] || texts.remedy_other;
 }
 
 function showAlerts(connected) {

@@ -12,10 +12,15 @@ from edge.capture.frame_server import FrameServer
 from edge.capture.frame_sharing import SOCKET
 from edge.clock import SystemClock
 from edge.doctor.doctor_cli import main
+from edge.doctor.engine import _tell_time
 from edge.doctor.finding import Finding, Findings, Status
 from edge.doctor.machine import check_machine
+from edge.doctor.software import check_software
 from edge.errors import CameraError, LineOpenError
 from edge.frame import Frame
+from edge.station_config import StationConfig
+from edge.storage.strict_yaml import load_yaml_text, parse
+from tests.standins.machine import Machine
 from tests.tiny_bundle import part_image
 
 STATION = "camera: {{source: '{source}'}}\nlines: {{backend: recording}}\n"
@@ -207,3 +212,93 @@ def test_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=free_mb * 1_000_000))
     assert machine_findings(tmp_path, {})["disk"].status is status
+
+
+def software_findings(folder: Path, line: str | None, python: tuple[int, int] = (3, 10)) -> dict[str, Finding]:
+    if line is not None:
+        (folder / "etc").mkdir(parents=True, exist_ok=True)
+        (folder / "etc/nv_tegra_release").write_text(line)
+    findings = Findings()
+    check_software(findings, folder, python)
+    return {one.check: one for one in findings.all}
+
+
+def test_jetpack_tensorrt_and_python_that_belong_together(tmp_path: Path, machine: Machine) -> None:
+    found = software_findings(tmp_path, JETSON["etc/nv_tegra_release"])
+    assert found["JetPack"].found == "L4T R36.4 (JetPack 6.1/6.2): Python 3.10, TensorRT 10.3"
+    for name in ("JetPack", "Python", "TensorRT", "PyCUDA"):
+        assert found[name].status is Status.OK, found[name]
+    assert found["signatures"].status is Status.WARNING
+
+
+@pytest.mark.parametrize(
+    ("line", "python", "check", "words"),
+    [
+        ("# R39 (release), REVISION: 2.0, GCID: 1", (3, 12), "TensorRT", "10.3.0, and R39.2 (JetPack 7.2) has 10.16 or 11.4"),
+        ("# R36 (release), REVISION: 4.3, GCID: 1", (3, 11), "Python", "3.11, JetPack's tensorrt and cv2 are for 3.10"),
+        ("# R35 (release), REVISION: 6.1, GCID: 1", (3, 10), "JetPack", "L4T R35.6 is too old"),
+        ("nonsense", (3, 10), "JetPack", "is not as NVIDIA writes it"),
+    ],
+)
+def test_jetpack_that_does_not_fit(
+    tmp_path: Path, machine: Machine, line: str, python: tuple[int, int], check: str, words: str
+) -> None:
+    found = software_findings(tmp_path, line, python)
+    assert found[check].status is Status.FAILED
+    assert words in found[check].found
+    assert found[check].remedy
+
+
+def test_a_jetson_without_tensorrt(tmp_path: Path) -> None:
+    found = software_findings(tmp_path, JETSON["etc/nv_tegra_release"])
+    assert found["TensorRT"].status is Status.FAILED
+    assert "system-site-packages" in found["TensorRT"].remedy + found["TensorRT"].found
+
+
+def test_off_a_jetson_what_is_jetpacks_does_not_apply(tmp_path: Path) -> None:
+    found = software_findings(tmp_path, None, (3, 11))
+    assert {one.status for one in found.values()} == {Status.OK}
+    assert found["TensorRT"].found == "does not apply: this is no Jetson"
+
+
+def test_the_engine_scores_as_recorded_and_its_time_is_held_against_the_deadline(
+    two_slots_dir: Path, normal_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = "trigger: {{kind: software}}\nreject_pulse_ms: 20\ntiming: {{deadline_ms: {deadline}, reject_delay_ms: 60000}}\n"
+    for deadline, status in ((50_000, "ok"), (1, None)):
+        station = station_file(tmp_path, normal_dir, more.format(deadline=deadline).replace("{{", "{").replace("}}", "}"))
+        _, found = doctor(capsys, "--bundle", two_slots_dir, "--station", station, "--only", "station,bundle,calibration,engine")
+        assert set(found) <= {"station", "bundle", "calibration", "calibration age", "engine", "engine time"}
+        assert "those of calibration 2" in found["engine"]["found"]
+        assert f"the deadline is {deadline} ms" in found["engine time"]["found"]
+        assert status is None or found["engine time"]["status"] == status
+
+
+@pytest.mark.parametrize(("times", "status"), [([1.0] * 19 + [49.0], Status.OK), ([1.0] * 19 + [50.0], Status.WARNING),
+                                               ([100.0] * 20, Status.FAILED)])  # fmt: skip
+def test_engine_times(times: list[float], status: Status) -> None:
+    station = load_model_text("trigger: {kind: software}\ntiming: {deadline_ms: 100, reject_delay_ms: 500}\n")
+    findings = Findings()
+    _tell_time(times, station, findings)
+    assert findings.all[0].status is status
+
+
+def load_model_text(text: str) -> StationConfig:
+    return parse(StationConfig, load_yaml_text(text, "station.yaml"), "station.yaml")
+
+
+def test_parts_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--only", "bundle,enigne"]) == 2
+    assert "got 'enigne'" in capsys.readouterr().err
+
+
+def test_over_current_watchdog_and_the_time_of_day(tmp_path: Path) -> None:
+    files = {"hwmon/hwmon1/oc3_event_cnt": "4", "hwmon/hwmon1/oc1_event_cnt": "0", "watchdog/watchdog0/timeout": "120"}
+    found = machine_findings(tmp_path, {**JETSON, **{f"sys/class/{name}": text for name, text in files.items()}})
+    assert found["throttling"].status is Status.WARNING
+    assert "oc3: 4" in found["throttling"].found
+    assert "120 s" in found["watchdog"].found
+    assert found["time of day"].status is Status.WARNING
+    (tmp_path / "run/systemd/timesync").mkdir(parents=True)
+    (tmp_path / "run/systemd/timesync/synchronized").touch()
+    assert machine_findings(tmp_path, {})["time of day"].status is Status.OK

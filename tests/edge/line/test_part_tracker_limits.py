@@ -163,7 +163,8 @@ def test_an_action_is_what_the_line_said_to_the_nanosecond(passed_ns: int, good:
     tracker.trigger(LATER)
     tracker.decide(0, Outcome.PASS if good else Outcome.REJECT, LATER)
     begin = LATER + 100 * MS
-    tracker.driven(False, LATER + 50 * MS)  # long before the window, which it must not be counted to
+    for before in (50 * MS, 60 * MS):  # long before the window, which it must not be counted to
+        tracker.driven(False, LATER + before)
     tracker.driven(False, begin)
     tracker.driven(True, begin + passed_ns)
     tracker.driven(True, begin + 20 * MS)
@@ -192,3 +193,18 @@ def test_what_left_the_arm_stays_as_it_was() -> None:
         gone[0].action = Action.PASSED  # type: ignore[misc]
     with pytest.raises(FrozenInstanceError):
         FIXED.pulse = 1  # type: ignore[misc]
+
+
+def test_a_trigger_at_the_end_of_the_debounce_is_another_part() -> None:
+    tracker, _ = fixed()
+    tracker.trigger(LATER)
+    assert tracker.trigger(LATER + 2 * MS - 1) is Refusal.DOUBLE
+    tracker.trigger(LATER + 2 * MS)
+    assert [part.outcome for part in tracker.in_flight()] == [Outcome.FAULT, Outcome.FAULT]
+
+
+@pytest.mark.parametrize("tolerance", [10 * MS, 11 * MS])
+def test_a_pulse_must_leave_something_between_its_tolerances(tolerance: int) -> None:
+    assert PartTiming(MS, MS, 20 * MS, MS, 60 * MS, 10 * MS - 1).pulse == 20 * MS
+    with pytest.raises(ValueError, match="longer than twice the tolerance"):
+        PartTiming(MS, MS, 20 * MS, MS, 60 * MS, tolerance)

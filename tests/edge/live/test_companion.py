@@ -21,7 +21,8 @@ import os, sys, time
 from pathlib import Path
 from edge.live.companion import accompany
 accompany()
-Path(sys.argv[1]).open("a").write(f"{os.getpid()} {os.nice(0)}\\n")
+spared = Path("/proc/self/oom_score_adj").read_text().strip()
+Path(sys.argv[1]).open("a").write(f"{os.getpid()} {os.nice(0)} {spared}\\n")
 sys.exit(3) if sys.argv[2] == "ends" else time.sleep(60)
 """
 STUBBORN = """
@@ -65,8 +66,9 @@ def test_it_runs_behind_the_inspection_and_ends_when_closed(module: Callable[[st
     one.start()
     until(out.exists)
     until(out.read_text)
-    pid, niceness = map(int, out.read_text().split())
+    pid, niceness, first_to_go = map(int, out.read_text().split())
     assert niceness >= NICENESS
+    assert first_to_go == companion.FIRST_TO_GO
     assert one.failure == ""
     one.close()
     one.close()
@@ -109,3 +111,36 @@ def test_it_ends_with_an_inspection_that_is_killed(module: Callable[[str], str],
     process.send_signal(signal.SIGKILL)
     process.wait()
     until(lambda: not running(pid))
+
+
+SPEAKER = """
+import sys, time
+from pathlib import Path
+from edge.live.companion import tell_weaknesses
+sys.stdout.write("rubbish\\n" * 20_000)
+tell_weaknesses({"mqtt": "broker\\nis away", "modbus": ""})
+Path(sys.argv[1]).write_text("said")
+while not Path(sys.argv[1] + ".go").exists():
+    time.sleep(0.01)
+tell_weaknesses({"modbus": "x" * 5000})
+sys.stdout.write('{"mqtt": 3}\\n{"broken')
+sys.stdout.flush()
+while not Path(sys.argv[1] + ".end").exists():
+    time.sleep(0.01)
+"""
+
+
+def test_what_it_finds_weak_is_heard_and_nothing_else_believed(module: Callable[[str], str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    one = Companion("plant", module(SPEAKER), [str(out)], lambda _: None, SystemClock())
+    assert one.weaknesses() == {"plant": ""}
+    one.start()
+    until(lambda: one.weaknesses().get("plant mqtt"))
+    assert one.weaknesses() == {"plant": "", "plant mqtt": "broker is away", "plant modbus": ""}
+    Path(f"{out}.go").touch()
+    until(lambda: not one.weaknesses()["plant mqtt"])
+    assert one.weaknesses() == {"plant": "", "plant mqtt": "", "plant modbus": "x" * companion.LONGEST}
+    Path(f"{out}.end").touch()
+    until(lambda: one.failure)
+    assert not any(reason for what, reason in one.weaknesses().items() if what != "plant")
+    one.close()

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -60,15 +61,46 @@ class Mosquitto:
     def start(self) -> None:
         assert MOSQUITTO is not None
         self.process = subprocess.Popen([MOSQUITTO, "-c", str(self.file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(self._listens, "mosquitto does not listen")
+        until(lambda: _listens(self.port), "mosquitto does not listen")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(how)
         self.process.wait(10)
 
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+class Amqtt:
+    """The broker of a Python package, for machines without mosquitto: MQTT 3.1.1, in a process of its own, and it keeps nothing."""
+
+    CODE = """
+import asyncio, sys
+from amqtt.broker import Broker
+
+async def main():
+    listener = {"type": "tcp", "bind": f"127.0.0.1:{sys.argv[1]}"}
+    plugin = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
+    await Broker({"listeners": {"default": listener}, "plugins": plugin}).start()
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-c", self.CODE, str(self.port)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda: _listens(self.port), "amqtt does not listen")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Authority:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
-from collections.abc import Coroutine
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Scene:
         for part_id in range(first, first + count):
             outcome = OUTCOMES[part_id % 4]
             reason = "" if outcome is Outcome.PASS else "score 2.5"
-            scores = Scores(0.25, 0.125, 0.5, 0.1, 0.5, 0.0, 1.0)
+            scores = Scores(0.25, 0.125, 0.5, 0.1, 0.5, 0.0, 1.0) if outcome is not Outcome.FAULT else None
             verdict = Verdict(
                 part_id, outcome, reason, f"camera#{part_id}", 1, 2, 3, 1_700_000_000_000_000_000 + part_id, scores, 2.0, 3
             )
@@ -100,10 +100,14 @@ class Scene:
             assert not self._thread.is_alive()
             self._loop = None
 
-    def call(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """In the plant's loop."""
-        assert self._loop is not None
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+    def waiting(self, protocol: str) -> int:
+        """Parts that it has not told yet, as its file has it."""
+        file = self.state / "plant" / f"{protocol}.sqlite"
+        told = -1
+        if file.is_file():
+            with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection, suppress(sqlite3.OperationalError):
+                told = connection.execute("SELECT part_id FROM told").fetchone()[0]
+        return self.records.next_part_id - 1 - told
 
     def weakness(self, what: str) -> str:
         return self.told[-1].get(what, "") if self.told else ""

@@ -129,16 +129,6 @@ def test_rules_and_dashboard_ask_only_for_figures_that_there_are() -> None:
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
 
 
-def test_the_documented_figures_are_those_that_there_are() -> None:
-    full = status(faults={"camera": "lost"}, verdict={"scores": {"score": 0.5}})
-    known = {
-        family.name + ("_total" if family.type == "counter" else ""): family.documentation
-        for family in families(full, {}, {"mqtt": 1})
-    }
-    text = (DEPLOY.parent / "docs" / "plant.md").read_text()
-    assert dict(re.findall(r"^\| `(edge_inspect_\w+)`[^|]*\| ([^|]+?) \|$", text, re.MULTILINE)) == known
-
-
 @needs_prometheus
 def test_a_real_prometheus_takes_figures_rules_and_every_question_of_the_dashboard(scene: Scene, tmp_path: Path) -> None:
     assert PROMETHEUS is not None

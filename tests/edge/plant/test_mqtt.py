@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.plant import mqtt_client
 from edge.plant.part_result import PartResult
 from edge.plant.plant_config import MqttConfig, PlantConfig
-from tests.edge.plant.peers import Authority, Mosquitto, free_port, needs_mosquitto, until
+from tests.edge.plant.peers import Amqtt, Authority, Mosquitto, free_port, needs_mosquitto, until
 from tests.edge.plant.plant_scene import Scene, status
 
 
@@ -189,19 +190,50 @@ def test_tls_with_a_password_from_a_file(scene: Scene, tmp_path: Path) -> None:
     broker.stop()
 
 
+def test_another_broker_of_mqtt_3_1_1_that_is_stopped(scene: Scene) -> None:
+    broker = Amqtt()
+    scene.inspect(20)
+    scene.start(config(broker.port, version="3.1.1"))
+    until(lambda: scene.waiting("mqtt") == 0)
+    listener = Listener(broker.port)
+    until(lambda: listener.states)
+    scene.inspect(100)
+    until(lambda: len(listener.messages) == 100)
+    listener.close()
+    broker.stop()
+    until(lambda: scene.weakness("mqtt"))
+    scene.inspect(30)
+    assert scene.waiting("mqtt") == 30
+    broker.start()
+    until(lambda: scene.waiting("mqtt") == 0)
+    assert once(listener.messages) == list(range(20, 120))
+    broker.stop()
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_peer_that_says_nothing_or_rubbish_is_told_and_tried_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt_client, "ANSWER_S", 0.2)
+    monkeypatch.setattr(mqtt_client, "ANSWER_S", 0.5)
     scene.inspect(1)
+    talks = threading.Event()
+
+    def serve(silent: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = silent.accept()
+                with connection, suppress(OSError):
+                    connection.recv(1000)
+                    if talks.is_set():
+                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10)
+                    while connection.recv(1000):
+                        pass
+
     with socket.create_server(("127.0.0.1", 0)) as silent:
+        threading.Thread(target=serve, args=(silent,), daemon=True).start()
         scene.start(config(silent.getsockname()[1]))
         until(lambda: "does not answer" in scene.weakness("mqtt"))
-        connection, _ = silent.accept()
-        connection.recv(1000)
-        connection, _ = silent.accept()
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10)
+        talks.set()
         until(lambda: "lost" in scene.weakness("mqtt"))
-        connection.close()
+        silent.shutdown(socket.SHUT_RDWR)
     scene.stop()
     scene.start(config(free_port()))
     until(lambda: "Connection refused" in scene.weakness("mqtt"))

@@ -97,6 +97,7 @@ def test_a_subscriber_is_told_every_part_in_order(scene: Scene) -> None:
 
     asked(port, watch)
     assert seen == list(range(150))
+    assert scene.weakness("opcua") == ""
 
 
 def test_a_client_takes_every_part_once_though_server_and_client_end_in_between(scene: Scene) -> None:

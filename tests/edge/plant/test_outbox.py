@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from edge.clock import ManualClock
 from edge.errors import OutputError, RecordsError
 from edge.line.part_tracker import Action, Part
-from edge.plant.outbox import REMOVED, UNKNOWN, Outbox
+from edge.plant.outbox import KILLED, REMOVED, UNKNOWN, Outbox
 from edge.plant.part_result import PartResult, Place, utc
-from edge.plant.told_place import KEEP_NS, ToldPlace
+from edge.plant.told_place import SYNC_NS, ToldPlace
 from edge.records.part_records import FILE, PartRecords
 from edge.records.records_config import RecordsConfig
 from edge.verdict import Outcome, Scores, Verdict
@@ -42,7 +42,7 @@ class Line:
         self.start()
 
     def start(self) -> None:
-        self.records = PartRecords(self.folder, RecordsConfig(keep_parts=1000), self.clock, self.said.append)
+        self.records = PartRecords(self.folder, RecordsConfig(), self.clock, self.said.append)
         self.first = self.next = self.records.next_part_id
 
     def see(self) -> None:
@@ -76,6 +76,16 @@ class Line:
 
     def restart(self) -> None:
         self.records.close()
+        self.start()
+        for part_id in self.flying:
+            self.note(part_id)
+        self.flying.clear()
+
+    def kill(self) -> None:
+        """As a killed process leaves it: numbers are set aside, and the next run accounts for what was in flight."""
+        first = self.sql("SELECT first_part_id FROM numbering")[0][0]
+        self.records.close()
+        self.sql("UPDATE numbering SET first_part_id = ?", first)
         self.start()
         for part_id in self.flying:
             self.note(part_id)
@@ -116,6 +126,7 @@ class Peer:
 
     def kill(self) -> None:
         self.outbox.close()
+        self.told.close()
         self.start()
 
 
@@ -142,7 +153,7 @@ def account(line: Line, heard: list[PartResult]) -> None:
     assert not missing or unknown, missing
 
 
-OPS = ("see", "finish", "see", "finish", "lose_end", "restart", "remove_old", "set aside", "set aside, unreadable")
+OPS = ("see", "finish", "see", "finish", "lose_end", "restart", "kill", "remove_old", "set aside", "set aside, unreadable")
 
 
 @settings(max_examples=50)
@@ -150,12 +161,12 @@ OPS = ("see", "finish", "see", "finish", "lose_end", "restart", "remove_old", "s
 def test_every_part_is_told_once_in_order_or_told_as_missing(tmp_path_factory: pytest.TempPathFactory, ops: list[str]) -> None:
     folder = tmp_path_factory.mktemp("outbox")
     line = Line(folder / "records")
-    peer = Peer(line, folder / "plant" / "peer.json")
+    peer = Peer(line, folder / "plant" / "peer.sqlite")
     for op in ops:
         if op.startswith("tell"):
             peer.tell(int(op[-1]))
         elif op == "keep":
-            peer.told.keep()
+            peer.told.sync()
         elif op == "kill peer":
             peer.kill()
         elif op.startswith("set aside"):
@@ -163,7 +174,7 @@ def test_every_part_is_told_once_in_order_or_told_as_missing(tmp_path_factory: p
             peer.kill()
         else:
             getattr(line, op)()
-            if op == "restart":
+            if op in ("restart", "kill"):
                 peer.kill()
     line.see()
     while line.flying:
@@ -172,6 +183,7 @@ def test_every_part_is_told_once_in_order_or_told_as_missing(tmp_path_factory: p
     account(line, peer.heard)
     line.records.close()
     peer.outbox.close()
+    peer.told.close()
 
 
 @pytest.fixture
@@ -229,13 +241,30 @@ def test_a_part_whose_end_was_lost_holds_up_no_other(line: Line, outbox: Outbox)
     assert (second.part_id, second.gap and second.gap.expected) == (2, 1)
 
 
+def test_numbers_that_a_killed_run_had_set_aside_are_told_as_such(line: Line, tmp_path: Path) -> None:
+    peer = Peer(line, tmp_path / "peer.sqlite")
+    line.see()
+    line.finish()
+    line.see()
+    line.kill()
+    peer.kill()
+    line.see()
+    line.finish()
+    peer.tell(10)
+    assert [part.part_id for part in peer.heard] == [0, 1, line.first]
+    assert [part.gap and (part.gap.expected, part.gap.reason) for part in peer.heard] == [None, None, (2, KILLED)]
+    assert peer.heard[1].action == "unknown"
+    peer.outbox.close()
+    peer.told.close()
+
+
 def test_numbers_that_begin_anew_after_damage_are_not_taken_for_parts_that_were_told(line: Line, tmp_path: Path) -> None:
     for _ in range(5):
         line.see()
         line.finish()
-    peer = Peer(line, tmp_path / "peer.json")
+    peer = Peer(line, tmp_path / "peer.sqlite")
     peer.tell(10)
-    peer.told.keep()
+    peer.told.sync()
     line.set_aside(readable=False)
     peer.kill()
     for _ in range(7):
@@ -245,6 +274,7 @@ def test_numbers_that_begin_anew_after_damage_are_not_taken_for_parts_that_were_
     assert [part.part_id for part in peer.heard] == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 6]
     assert [part.gap.reason for part in peer.heard if part.gap] == [UNKNOWN]
     peer.outbox.close()
+    peer.told.close()
 
 
 def test_news_is_told_once(line: Line, outbox: Outbox) -> None:
@@ -273,41 +303,69 @@ def test_records_that_are_not_there_or_not_ours_are_told(tmp_path: Path) -> None
     outbox.close()
 
 
-def test_what_was_told_is_kept_after_a_quarter_of_a_second(tmp_path: Path) -> None:
-    clock, file = ManualClock(), tmp_path / "plant" / "mqtt.json"
-
-    def opened() -> ToldPlace:
-        return ToldPlace(file, Place("a1", -1, None), clock)
-
-    told = opened()
+def test_what_was_told_is_kept_at_once_and_synced_after_a_quarter_of_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, file = ManualClock(), tmp_path / "plant" / "mqtt.sqlite"
+    synced: list[int] = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(handle), fsync(handle)))
+    told = ToldPlace(file, Place("a1", -1, None), clock)
     assert told.place == ("a1", -1, None)
+    assert len(synced) == 1
     told.move(Place("a1", 3, 77))
     assert not told.due
-    assert opened().place == ("a1", -1, None)
-    clock.advance_ms(KEEP_NS / 1e6)
+    killed = ToldPlace(file, Place("a1", -1, None), clock)  # the other one was never closed
+    assert killed.place == ("a1", 3, 77)
+    killed.close()
+    del synced[:]
+    clock.advance_ms(SYNC_NS / 1e6)
     assert told.due
-    told.keep()
+    told.sync()
+    told.sync()
+    assert len(synced) == 1
     assert not told.due
-    assert opened().place == ("a1", 3, 77)
-    assert ToldPlace(file, Place("b2", 8, None), clock).place == ("a1", 3, 77)
+    told.close()
+    told.close()
+    again = ToldPlace(file, Place("b2", 8, None), clock)
+    assert again.place == ("a1", 3, 77)
+    again.close()
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"rubbish", b'{"records_id": "a1", "part_id": "3", "wall_ns": 1}', b"\xff"])
-def test_a_file_that_says_something_else_is_told(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "mqtt.json").write_bytes(content)
+def test_a_file_that_says_something_else_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "mqtt.sqlite"
+    content = b"rubbish" * 200
+    file.write_bytes(content)
     with pytest.raises(RecordsError, match="expected how far the plant was told"):
-        ToldPlace(tmp_path / "mqtt.json", Place("a1", -1, None), ManualClock())
-    assert (tmp_path / "mqtt.json").read_bytes() == content
+        ToldPlace(file, Place("a1", -1, None), ManualClock())
+    assert file.read_bytes() == content
+    file.unlink()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE other (a)")
+    with pytest.raises(RecordsError, match="expected how far the plant was told"):
+        ToldPlace(file, Place("a1", -1, None), ManualClock())
 
 
 def test_a_place_that_cannot_be_kept_is_an_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = ToldPlace(tmp_path / "mqtt.json", Place("a1", -1, None), ManualClock())
+    told = ToldPlace(tmp_path / "mqtt.sqlite", Place("a1", -1, None), ManualClock())
+    with closing(sqlite3.connect(tmp_path / "mqtt.sqlite", isolation_level=None)) as other:
+        told._connection.execute("PRAGMA busy_timeout = 0")
+        other.execute("BEGIN IMMEDIATE")
+        told.move(Place("a1", 1, 1))
+        assert told.place == ("a1", 1, 1)
+        with pytest.raises(OutputError, match="database is locked"):
+            told.sync()
+    told.move(Place("a1", 2, 2))
+    told.sync()
 
     def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    fsync: Callable[[int], None] = full
-    monkeypatch.setattr(os, "fsync", fsync)
-    told.move(Place("a1", 1, 1))
+    monkeypatch.setattr(os, "fsync", full)
+    told.move(Place("a1", 3, 3))
     with pytest.raises(OutputError, match="No space left"):
-        told.keep()
+        told.sync()
+    told.close()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be used"):
+        ToldPlace(tmp_path / "file" / "mqtt.sqlite", Place("a1", -1, None), ManualClock())

@@ -7,6 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.plant.outbox import KILLED
 from edge.plant.part_result import Gap, PartResult
 from edge.plant.register_map import (
     ACTIONS,
@@ -66,6 +67,8 @@ def test_missing_parts_are_counted_as_far_as_they_are_known() -> None:
     assert missing(15, part_result(17)) == 2
     assert missing(0, part_result(100_000)) == SEQUENCES
     assert missing(500, part_result(17)) == SEQUENCES  # numbers began anew
+    killed = part_result(10_000, gap=Gap(expected=3, reason=KILLED))
+    assert result_values(killed)["missing"] == SEQUENCES  # some of them, or none
 
 
 def test_the_line_in_registers() -> None:

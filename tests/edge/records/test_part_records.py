@@ -328,6 +328,20 @@ def test_the_file_is_bounded_and_parts_in_flight_stay(tmp_path: Path) -> None:
     records.close()
 
 
+def test_numbers_that_jumped_take_no_room(tmp_path: Path) -> None:
+    records = PartRecords(tmp_path, RecordsConfig(keep_parts=1000), ManualClock(), print)
+    for part_id in [*range(600), *range(60_000, 60_400)]:
+        records.finished(part_id, Outcome.PASS, "", Action.PASSED)
+    assert records.flush(10)
+    assert not records._remove_old()
+    assert len(rows(tmp_path)) == 1000
+    records.finished(60_400, Outcome.PASS, "", Action.PASSED)
+    assert records.flush(10)
+    records._remove_old()
+    assert [row["part_id"] for row in rows(tmp_path)] == [*range(1, 600), *range(60_000, 60_401)]
+    records.close()
+
+
 def test_the_log_is_synced_soon_after_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A power cut keeps what was synced, so that it is, and after the last record, is the proof."""
     synced = threading.Event()
