@@ -54,10 +54,11 @@ class Screen:
         struct.pack_into("qq", self._numbers, 0, start, min(len(pictures), self.MOST))
 
     def frame(self, turn: int) -> bytes:
-        """The one to show at ``turn``."""
+        """The one to show at ``turn``; of several each is a new one, as a sensor's noise makes it: its first four bytes count."""
         start, many = struct.unpack_from("qq", self._numbers, 0)
         first = (start + turn % many) * self.SIZE
-        return self._banks[first : first + self.SIZE]
+        frame = self._banks[first : first + self.SIZE]
+        return frame if many == 1 else struct.pack("I", turn) + frame[4:]
 
     @property
     def written(self) -> int:
