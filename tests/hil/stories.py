@@ -23,7 +23,7 @@ from tests.tiny_bundle import part_image, write_tiny_bundle
 INSIDE = PROJECT / "tests" / "hil" / "inside"
 SIZE = (640, 480)
 AGAIN = 2
-"""So often a story that fails is told once more beside other tests: they hold up the whole machine for longer than a line may be late.
+"""So often a story that fails is told once more beside other tests: they hold up the machine for longer than a line may be late.
 `make hil` tells each once."""
 
 
