@@ -142,8 +142,8 @@ class OutputStream:
         self._maps = [self._map(index) for index in range(2)]
         self._queued = 0
 
-    def write(self, frame: bytes) -> None:
-        """``frame`` is of width × height × 3 bytes. Blocks until a buffer is free."""
+    def write(self, frame: memoryview, first: bytes = b"") -> None:
+        """``frame`` is of width × height × 3 bytes, its beginning replaced by ``first``. Blocks until a buffer is free."""
         if self._queued < len(self._maps):
             index = self._queued
             self._queued += 1
@@ -152,6 +152,7 @@ class OutputStream:
             fcntl.ioctl(self._file, DEQUEUE_BUFFER, done)
             index = done.index
         self._maps[index][: self._size] = frame
+        self._maps[index][: len(first)] = first
         buffer = Buffer(index=index, type=VIDEO_OUTPUT, memory=MMAP, bytesused=self._size, field=FIELD_NONE)
         fcntl.ioctl(self._file, QUEUE_BUFFER, buffer)
         if self._queued == 1:

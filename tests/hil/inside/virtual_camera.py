@@ -42,6 +42,7 @@ class Screen:
 
     def __init__(self) -> None:
         self._banks = mmap.mmap(-1, 2 * self.MOST * self.SIZE)
+        self._view = memoryview(self._banks)  # a copy of a picture is 225 pages to be found anew, each time
         self._numbers = mmap.mmap(-1, 24)
         self._bank = 0
 
@@ -53,12 +54,11 @@ class Screen:
             self._banks[(start + index) * self.SIZE : (start + index + 1) * self.SIZE] = picture.tobytes()
         struct.pack_into("qq", self._numbers, 0, start, min(len(pictures), self.MOST))
 
-    def frame(self, turn: int) -> bytes:
-        """The one to show at ``turn``; of several each is a new one, as a sensor's noise makes it: its first four bytes count."""
+    def frame(self, turn: int) -> tuple[memoryview, bytes]:
+        """(the one to show at ``turn``, its first bytes): of several each is a new one, as a sensor's noise makes it."""
         start, many = struct.unpack_from("qq", self._numbers, 0)
         first = (start + turn % many) * self.SIZE
-        frame = self._banks[first : first + self.SIZE]
-        return frame if many == 1 else struct.pack("I", turn) + frame[4:]
+        return self._view[first : first + self.SIZE], b"" if many == 1 else struct.pack("I", turn)
 
     @property
     def written(self) -> int:
@@ -166,5 +166,5 @@ def _feed(output: Path, screen: Screen) -> None:
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
     stream = OutputStream(output, WIDTH, HEIGHT)
     for turn in itertools.count():
-        stream.write(screen.frame(turn))
+        stream.write(*screen.frame(turn))
         screen.wrote()
