@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -83,7 +84,7 @@ class Heard:
         return found | {"gaps": self.gaps, "strangers": self.strangers}
 
 
-class Peer:
+class Peer(ABC):
     """A thread; ``away`` while nobody is there."""
 
     def __init__(self, name: str, heard: Heard) -> None:
@@ -101,9 +102,9 @@ class Peer:
                 self.serve()
             self.stop.wait(10 * STEP_S)
 
+    @abstractmethod
     def serve(self) -> None:
         """Until ``away`` or ``stop``."""
-        raise NotImplementedError
 
     @property
     def here(self) -> bool:
