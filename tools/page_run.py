@@ -144,7 +144,8 @@ def _wait_until_it_runs(run: PageRun, process: subprocess.Popen[bytes], said: Pa
                 if reader.status().state in ("ready", "running", "degraded") and run.ask("GET", "/login")[0] == 200:
                     return
             except (NotRunningError, OSError):
-                time.sleep(0.1)
+                pass
+            time.sleep(0.1)
     finally:
         reader.close()
 

@@ -108,6 +108,8 @@ def assemble(
     stack.callback(watch.close)
     lead_ns = station.timing.lead_ns(station.camera.frames_per_second)
     within_ns = round(station.timing.exposure_within_ms * 1e6)
+    still_ms = station.frame_health.still_ms
+    frozen_ns = None if still_ms is None else round(still_ms * 1e6)
 
     def leave(stop: threading.Event) -> None:
         watch.close()
@@ -116,6 +118,6 @@ def assemble(
             pass
 
     return Line(
-        tracked, reject, lambda camera, prepare: TriggeredFeed(camera, prepare, clock, watch.parts, lead_ns, within_ns),
+        tracked, reject, lambda camera, prepare: TriggeredFeed(camera, prepare, clock, watch.parts, lead_ns, within_ns, frozen_ns),
         start=watch.start, leave=leave, trigger=watch,
     )  # fmt: skip

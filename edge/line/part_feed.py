@@ -118,7 +118,9 @@ class TriggeredFeed(PartFeed):
     """``parts``: what ``TrackedLine.trigger`` accepted, put there by the thread that watches the trigger.
 
     lead_ns: a frame's exposure may have begun this long before its time stamp; a frame counts only if that, too, is after the
-    trigger. within_ns: a frame later than this after the trigger may show another part, and is a FAULT.
+    trigger. within_ns: a frame later than this after the trigger may show another part, and is a FAULT. frozen_ns: the same picture
+    for so long is a frozen one, which whoever judges it tells; None where pictures have no noise. A picture that was given before
+    the trigger already, and again after it, does not show the part, whatever its time stamp.
     """
 
     def __init__(
@@ -129,9 +131,10 @@ class TriggeredFeed(PartFeed):
         parts: queue.SimpleQueue[Part],
         lead_ns: int,
         within_ns: int,
+        frozen_ns: int | None = None,
     ) -> None:
         super().__init__(camera, prepare, clock)
-        self._parts, self._lead_ns, self._within_ns = parts, lead_ns, within_ns
+        self._parts, self._lead_ns, self._within_ns, self._frozen_ns = parts, lead_ns, within_ns, frozen_ns
 
     def next(self, stop: threading.Event) -> Seen | None:
         try:
@@ -154,7 +157,8 @@ class TriggeredFeed(PartFeed):
                     f"the picture was exposed {after_ns / 1e6:.1f} ms after the trigger, more than the {self._within_ns / 1e6:g} "
                     "allowed: it may show another part"
                 )
-            if not self._camera.live or after_ns >= 0:
+            repeated = self._frozen_ns is not None and after_ns < frame.still_ns < self._frozen_ns
+            if not self._camera.live or (after_ns >= 0 and not repeated):
                 return frame
 
 

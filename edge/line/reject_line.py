@@ -88,7 +88,11 @@ class RejectLine:
             except Exception as error:  # whatever a driver throws, the line can no longer be trusted
                 if self._failure is None:
                     self._failure = error if isinstance(error, LineError) else LineError(f"{self._line.name}: {error}")
-        self._gate.driven(self._line.value if self._line is not None else wanted, self._clock.monotonic_ns())
+        try:
+            self._gate.driven(self._line.value if self._line is not None else wanted, self._clock.monotonic_ns())
+        except Exception as error:  # who hears of parts that left may throw: this object's thread must not end of it
+            if self._failure is None:
+                self._failure = LineError(f"reject line: unexpected {type(error).__name__}: {error}")
 
     def _keep(self) -> None:
         self.comes_first = self._first and prefer_this_thread()

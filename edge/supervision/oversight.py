@@ -25,6 +25,7 @@ HEARTBEAT_MS = 200
 """Period of the heartbeat line."""
 CYCLE_SPARE_MS = 3000
 """How much longer than the longest wait for a picture a cycle may take, before the program is taken to hang."""
+LINE_STOP = "line stop"
 
 
 class Oversight:
@@ -60,9 +61,11 @@ class Oversight:
         return self.guarded
 
     def stop_line(self, reason: str) -> None:
-        """No part may go on, for ``reason``; only a person ends that."""
-        self._lamps.stop_line()
-        self.states.fail("line stop", f"{reason}; look for it, then start edge-inspect anew")
+        """No part may go on, for ``reason``; only a person ends that. Any thread, also the reject line's own: raises nothing."""
+        with suppress(LineError):  # no output says stop any more: so much the more must no part pass
+            self._lamps.stop_line()
+        with suppress(LineError):
+            self.states.fail(LINE_STOP, f"{reason}; look for it, then start edge-inspect anew")
 
     def line_lost(self, what: str, reason: str) -> None:
         """A line, in or out, is of no use any more; any thread. The run ends at the next beat: a chip that returns is another."""
@@ -71,8 +74,11 @@ class Oversight:
             self.states.fail(what, reason)
 
     def beat(self) -> None:
-        """As Watchdog.beat, for who listens on a line, too. Raises LineError where a line was lost: start anew to open it again."""
-        if self._lost:
+        """As Watchdog.beat, for who listens on a line, too. Raises LineError where a line was lost: start anew to open it again.
+
+        Not after ``stop_line``: a start anew by itself would let the conveyor run before a person has looked.
+        """
+        if self._lost and LINE_STOP not in self.states.faults:
             raise LineError(self._lost)
         self._heartbeat.beat()
         self.watchdog.beat()

@@ -22,7 +22,10 @@ STOP = threading.Event()
 
 
 class LiveCamera(Camera):
-    """Gives pictures exposed at the times told; each read lets ``takes_ms`` pass. Its grey level is the number of the picture."""
+    """Gives pictures exposed at the times told; each read lets ``takes_ms`` pass. Its grey level is the number of the picture.
+
+    ``since_ms``: from when on it has given the same one, by number.
+    """
 
     live = True
 
@@ -30,6 +33,7 @@ class LiveCamera(Camera):
         super().__init__("live")
         self.clock, self.script, self.takes_ms, self.given = clock, exposed_ms, takes_ms, 0
         self.closed_by: list[str] = []
+        self.since_ms: dict[int, int] = {}
 
     def _read_impl(self, timeout_ms: int) -> tuple[object, int, str]:
         self.clock.advance_ms(min(self.takes_ms, timeout_ms))
@@ -39,6 +43,7 @@ class LiveCamera(Camera):
         if isinstance(step, Exception):
             raise step
         self.given += 1
+        self._still_ns = (step - self.since_ms.get(self.given, step)) * MS
         return np.full((8, 8, 3), self.given, np.uint8), step * MS, f"live#{self.given}"
 
     def _close_impl(self) -> None:
@@ -53,11 +58,13 @@ def same(image: Image) -> Image:
     return image
 
 
-def triggered(camera: Camera, clock: ManualClock, *trigger_ms: int, deadline_ms: int = 100, lead_ms: int = 0) -> TriggeredFeed:
+def triggered(
+    camera: Camera, clock: ManualClock, *trigger_ms: int, deadline_ms: int = 100, lead_ms: int = 0, frozen_ns: int | None = 250 * MS
+) -> TriggeredFeed:
     parts: queue.SimpleQueue[Part] = queue.SimpleQueue()
     for number, at in enumerate(trigger_ms):
         parts.put(Part(number, at * MS, (at + deadline_ms) * MS, None, None, None))
-    return TriggeredFeed(lasting(camera, clock), same, clock, parts, lead_ms * MS, 30 * MS)
+    return TriggeredFeed(lasting(camera, clock), same, clock, parts, lead_ms * MS, 30 * MS, frozen_ns)
 
 
 def first(feed: TriggeredFeed) -> Seen:
@@ -77,6 +84,36 @@ def test_a_picture_from_before_the_trigger_is_not_taken_for_the_part() -> None:
 def test_an_exposure_that_may_have_begun_before_the_trigger_does_not_count() -> None:
     clock = ManualClock(50 * MS)
     assert first(triggered(LiveCamera(clock, [52, 65]), clock, 50, lead_ms=10)).source == "live#2"
+
+
+def test_a_picture_that_was_given_before_the_trigger_and_again_after_it_is_not_the_part_s() -> None:
+    clock = ManualClock(50 * MS)
+    camera = LiveCamera(clock, [40, 51, 68, 74])
+    camera.since_ms = {2: 40, 3: 51, 4: 74}
+    assert first(triggered(camera, clock, 50)).source == "live#3"
+
+
+def test_a_camera_that_froze_shortly_before_the_trigger_gives_no_picture_of_the_part() -> None:
+    clock = ManualClock(50 * MS)
+    camera = LiveCamera(clock, [51, 67, 83])
+    camera.since_ms = dict.fromkeys((1, 2, 3), 20)
+    seen = first(triggered(camera, clock, 50))
+    assert seen.image is None
+    assert "after the trigger" in seen.fault
+
+
+def test_a_picture_that_stood_still_for_long_goes_to_who_says_that_it_is_frozen() -> None:
+    clock = ManualClock(500 * MS)
+    camera = LiveCamera(clock, [501])
+    camera.since_ms = {1: 100}
+    assert first(triggered(camera, clock, 500)).source == "live#1"
+
+
+def test_where_pictures_have_no_noise_a_still_one_is_the_part_s() -> None:
+    clock = ManualClock(50 * MS)
+    camera = LiveCamera(clock, [51])
+    camera.since_ms = {1: 20}
+    assert first(triggered(camera, clock, 50, frozen_ns=None)).source == "live#1"
 
 
 def test_a_picture_long_after_the_trigger_may_show_another_part() -> None:

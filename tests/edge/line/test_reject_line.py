@@ -118,3 +118,24 @@ def test_the_lines_thread_waits_no_longer_for_the_interpreter_than_the_line_may_
         assert sys.getswitchinterval() <= SWITCH_S
     finally:
         sys.setswitchinterval(before)
+
+
+def test_who_throws_on_hearing_of_a_part_that_left_leaves_the_line_at_reject() -> None:
+    line, clock = WatchedLine(), SystemClock()
+    gate = RejectGate(1, 60_000)
+    driven, threw = gate.driven, threading.Event()
+
+    def throwing(rejecting: bool, at_ns: int) -> None:
+        driven(rejecting, at_ns)
+        if not rejecting:
+            threw.set()
+            raise RuntimeError("no room")
+
+    gate.driven = throwing  # type: ignore[method-assign]
+    reject = FreeLine(gate, RejectLine(line, gate, clock))
+    with pytest.raises(LineError, match="unexpected RuntimeError: no room"):
+        decide(reject, Outcome.PASS)
+    assert threw.is_set()
+    assert line.rejected.wait(5)
+    assert line.value is True
+    reject.close()

@@ -58,3 +58,23 @@ def test_an_output_that_fails_in_a_thread_that_does_not_care_ends_the_run(over: 
     monkeypatch.undo()
     with pytest.raises(LineError, match="ok line"):
         over.beat()
+
+
+def test_a_stop_that_no_output_tells_raises_nothing_and_lets_no_part_pass(over: Oversight, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: RecordingLine, value: bool) -> None:
+        raise LineError("stop line: cannot be driven: No such device")
+
+    over.states.part()
+    monkeypatch.setattr(RecordingLine, "_set_impl", gone)
+    over.stop_line("part 7 is not good and may have gone on")
+    monkeypatch.undo()
+    assert over.states.state is State.FAULT
+    assert "part 7" in over.states.faults["line stop"]
+
+
+def test_a_line_lost_after_a_stop_does_not_end_the_run_which_would_start_the_conveyor_by_itself(over: Oversight) -> None:
+    over.stop_line("part 7 is not good and may have gone on")
+    over.line_lost("reject confirm", "confirm input: /dev/gpiochip1 is gone")
+    over.beat()
+    assert not over.states.outputs.passes
+    assert set(over.states.faults) == {"line stop", "reject confirm"}
