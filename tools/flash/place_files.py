@@ -131,9 +131,8 @@ def _take_away(root: Path) -> tuple[list[str], list[str]]:
     path = _inside(root, RECORD)
     if not path.is_file():
         raise PlaceError(f"{root}: nothing was staged there")
-    manifest = json.loads(path.read_text(encoding="utf-8"))
     gone, left = [], []
-    for entry in reversed(manifest["entries"]):
+    for entry in reversed(_recorded(root)):
         where = _inside(root, entry["path"])
         how = difference({**entry, "once": False}, root)
         if how == "is missing":
@@ -191,7 +190,14 @@ def _clear_obsolete(manifest: Manifest, root: Path) -> None:
 def _recorded(root: Path) -> list[Entry]:
     """Entries of what was placed before; none where nothing was."""
     record = _inside(root, RECORD)
-    return list(json.loads(record.read_text(encoding="utf-8"))["entries"]) if record.is_file() else []
+    if not record.is_file():
+        return []
+    try:
+        return [dict(entry) for entry in json.loads(record.read_bytes())["entries"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlaceError(
+            f"{record}: is damaged, so what was placed before is not known; move it away, then it begins anew"
+        ) from error
 
 
 def _remove(entry: Entry, root: Path) -> None:

@@ -233,3 +233,13 @@ def test_the_record_is_kept_with_the_facts(tmp_path: Path) -> None:
     put(manifest(), tmp_path)
     assert '"line": "line1"' in (tmp_path / RECORD).read_text()
     assert difference(manifest().entries[1].record(), tmp_path) == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"entries": 1}', b'{"entries": ["x"]}'])
+def test_a_damaged_record_is_told_and_changes_nothing(tmp_path: Path, content: bytes) -> None:
+    put(manifest(), tmp_path)
+    (tmp_path / RECORD).write_bytes(content)
+    for action in (lambda: put(manifest(text="two\n"), tmp_path), lambda: take_away(tmp_path)):
+        with pytest.raises(PlaceError, match="is damaged"):
+            action()
+    assert (tmp_path / "etc/edge/a").read_text() == "one\n"
