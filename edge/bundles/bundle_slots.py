@@ -29,7 +29,7 @@ def slot_name(bundle: Path) -> str:
 
 
 class BundleSlots:
-    """root: where / of the device is. One process at a time; ``edge-bundle`` holds the lock of ``folder``."""
+    """root: where / of the device is. One process at a time; ``edge-bundle`` and edge-flash hold the lock of ``root``."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         self.link = root / BUNDLE_LINK.relative_to("/")

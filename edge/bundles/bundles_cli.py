@@ -23,7 +23,7 @@ from edge.clock import SystemClock
 from edge.console.exit_code import reported
 from edge.console.plain_table import cell, show_table
 from edge.errors import BundleError, EdgeInspectError, InputError, OutputError
-from edge.storage.file_lock import lock_file, taken
+from edge.storage.file_lock import lock_folder, taken
 from edge.storage.locations import DEFAULT_RECIPES, DEFAULT_STATION, SETTINGS_FOLDER, STATE_FOLDER
 
 CHECK_S = 3600.0
@@ -48,9 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command is _list:
             _list(slots, options)
         else:
-            with lock_file(slots.folder) as handle:
+            # The lock of edge-flash too (place_files.py): a bundle that is still being sent must not be cleared away as a third.
+            with lock_folder(options.root) as handle:
                 if not taken(handle):
-                    raise OutputError(f"another edge-bundle is at work in {slots.folder}; wait for it")
+                    raise OutputError(f"another edge-bundle or edge-flash is at work in {options.root}; wait for it")
                 options.command(slots, options)
     return outcome.code
 

@@ -27,6 +27,19 @@ def lock_file(folder: Path) -> Iterator[int]:
         os.close(handle)
 
 
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[int]:
+    """The handle of ``folder`` itself, to be locked without a file in it; not taken yet. Raises OutputError."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise OutputError(f"{folder}: expected a folder: {error.strerror}; correct the path") from error
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
 def taken(handle: int) -> bool:
     """Take the lock until ``handle`` is closed; False where another has it. Never waits."""
     try:

@@ -8,6 +8,7 @@ checked, synced and renamed, so that whatever cuts the stream leaves the old fil
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import grp
 import hashlib
 import json
@@ -18,6 +19,7 @@ import stat
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +28,9 @@ RECORD = "usr/share/edge-inspect/device-manifest.json"
 REPLACED = "usr/share/edge-inspect/replaced"
 KEPT = "/var/lib/edge-inspect/"
 PIECE = 1 << 20
+PATIENCE_S = 30.0
+"""One whose connection was cut ends within seconds; any that is at work for longer is a person's to wait for."""
+POLL_S = 0.1
 Entry = dict[str, Any]
 Manifest = dict[str, Any]
 
@@ -71,6 +76,11 @@ def differences(manifest: Manifest, root: Path) -> list[tuple[Entry, str]]:
 def place(stream: BinaryIO, root: Path) -> list[str]:
     """Take a stream in; the paths that changed. Raises PlaceError, and then every file is the old one or the new one."""
     manifest = _read_manifest(stream)
+    with _alone(root):
+        return _place(manifest, stream, root)
+
+
+def _place(manifest: Manifest, stream: BinaryIO, root: Path) -> list[str]:
     wanted = [entry for entry, _ in differences(manifest, root)]
     if manifest["record"]:
         # Before anything changes: what is there now is kept, and what will be ours is known, so that a cut can be undone too.
@@ -113,12 +123,16 @@ def place(stream: BinaryIO, root: Path) -> list[str]:
 
 def take_away(root: Path) -> tuple[list[str], list[str]]:
     """Undo what the record under ``root`` says was placed: (removed or restored, left alone since they changed)."""
+    with _alone(root):
+        return _take_away(root)
+
+
+def _take_away(root: Path) -> tuple[list[str], list[str]]:
     path = _inside(root, RECORD)
     if not path.is_file():
         raise PlaceError(f"{root}: nothing was staged there")
-    manifest = json.loads(path.read_text(encoding="utf-8"))
     gone, left = [], []
-    for entry in reversed(manifest["entries"]):
+    for entry in reversed(_recorded(root)):
         where = _inside(root, entry["path"])
         how = difference({**entry, "once": False}, root)
         if how == "is missing":
@@ -140,6 +154,30 @@ def take_away(root: Path) -> tuple[list[str], list[str]]:
     return gone, left
 
 
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Nobody else places files under ``root``, and no edge-bundle, which locks the same folder, throws a half-sent bundle away.
+
+    One that is at work is waited for, up to PATIENCE_S; then raises PlaceError. The lock of a process that dies is free.
+    """
+    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= until:
+                    raise PlaceError(
+                        f"another edge-flash or edge-bundle is at work in {root}; wait for it, run it again"
+                    ) from error
+            time.sleep(POLL_S)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _clear_obsolete(manifest: Manifest, root: Path) -> None:
     """What the manifest before had and this one has not; bundles are not among it, since one of them may be in use."""
     kept = {entry["path"] for entry in manifest["entries"]}
@@ -152,7 +190,14 @@ def _clear_obsolete(manifest: Manifest, root: Path) -> None:
 def _recorded(root: Path) -> list[Entry]:
     """Entries of what was placed before; none where nothing was."""
     record = _inside(root, RECORD)
-    return list(json.loads(record.read_text(encoding="utf-8"))["entries"]) if record.is_file() else []
+    if not record.is_file():
+        return []
+    try:
+        return [dict(entry) for entry in json.loads(record.read_bytes())["entries"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlaceError(
+            f"{record}: is damaged, so what was placed before is not known; move it away, then it begins anew"
+        ) from error
 
 
 def _remove(entry: Entry, root: Path) -> None:

@@ -212,12 +212,12 @@ def test_what_cannot_be_used_is_refused_and_nothing_changes(
 
 
 def test_two_at_once(device: Device, bundles: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
-    from edge.storage.file_lock import lock_file, taken
+    from edge.storage.file_lock import lock_folder, taken
 
-    with lock_file(device.slots.folder) as handle:
+    with lock_folder(device.root) as handle:
         assert taken(handle)
         assert use(device, bundles[0]) == 2
-    assert "another edge-bundle is at work" in capsys.readouterr().err
+    assert "another edge-bundle or edge-flash is at work" in capsys.readouterr().err
 
 
 def test_a_bundle_in_place_of_the_link_is_not_lost(device: Device, bundles: list[Path]) -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.bundles import bundles_cli
+from edge.storage.file_lock import lock_folder, taken
+from tools.flash import place_files
 from tools.flash.device_manifest import DeviceEntry, DeviceManifest, folder, link, text_file
 from tools.flash.place_files import RECORD, PlaceError, difference, differences, place, take_away
 
@@ -127,6 +132,63 @@ def test_a_stream_that_is_cut_leaves_each_file_old_or_new_and_can_be_sent_again(
     assert tree(root) == before
 
 
+class Sending(io.BytesIO):
+    """The stream of ``what``; once its manifest has been read, ``meanwhile`` is done."""
+
+    def __init__(self, what: DeviceManifest, meanwhile: Callable[[], object]) -> None:
+        super().__init__(what.whole_stream().read())
+        self._meanwhile = [meanwhile]
+
+    def read(self, count: int | None = -1) -> bytes:
+        if self.tell() > 8 and self._meanwhile:
+            self._meanwhile.pop()()
+        return super().read(count)
+
+
+def test_nobody_else_is_at_work_while_files_are_placed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another would keep ours as what was there before us; edge-bundle would clear a half-sent bundle away as a third."""
+    monkeypatch.setattr(place_files, "PATIENCE_S", 0.0)
+    half = tmp_path / "var/lib/edge-inspect/bundles/half"
+    half.mkdir(parents=True)
+    (half / "manifest.yaml").write_text("")
+    done = []
+
+    def meanwhile() -> None:
+        with pytest.raises(PlaceError, match="another edge-flash or edge-bundle is at work"):
+            put(manifest(text="two\n"), tmp_path)
+        with pytest.raises(PlaceError, match="is at work"):
+            take_away(tmp_path)
+        for command in (["rollback"], ["settle"], ["use", "half"]):
+            assert bundles_cli.main(["--root", str(tmp_path), *command]) != 0
+            assert "is at work in" in capsys.readouterr().err
+        done.append(tree(half))
+
+    place(Sending(manifest(), meanwhile), tmp_path)
+    assert len(done) == 1
+    assert differences(manifest().record(), tmp_path) == []
+    assert put(manifest(), tmp_path) == []
+    assert len(take_away(tmp_path)[0]) == 5
+
+
+def test_one_whose_connection_was_cut_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as other:
+        assert taken(other.enter_context(lock_folder(tmp_path)))
+        waits = []
+
+        def sleep(seconds: float) -> None:
+            assert list(tmp_path.iterdir()) == []
+            waits.append(seconds)
+            if len(waits) == 3:
+                other.close()
+
+        monkeypatch.setattr(place_files.time, "sleep", sleep)
+        put(manifest(), tmp_path)
+    assert len(waits) == 3
+    assert differences(manifest().record(), tmp_path) == []
+
+
 @pytest.mark.parametrize("path", ["/../x", "/etc/../../x", "/"])
 def test_a_path_out_of_the_root_is_refused(tmp_path: Path, path: str) -> None:
     root = tmp_path / "root"
@@ -171,3 +233,13 @@ def test_the_record_is_kept_with_the_facts(tmp_path: Path) -> None:
     put(manifest(), tmp_path)
     assert '"line": "line1"' in (tmp_path / RECORD).read_text()
     assert difference(manifest().entries[1].record(), tmp_path) == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"entries": 1}', b'{"entries": ["x"]}'])
+def test_a_damaged_record_is_told_and_changes_nothing(tmp_path: Path, content: bytes) -> None:
+    put(manifest(), tmp_path)
+    (tmp_path / RECORD).write_bytes(content)
+    for action in (lambda: put(manifest(text="two\n"), tmp_path), lambda: take_away(tmp_path)):
+        with pytest.raises(PlaceError, match="is damaged"):
+            action()
+    assert (tmp_path / "etc/edge/a").read_text() == "one\n"

@@ -16,6 +16,7 @@ import yaml
 from edge.bundle import MANIFEST, file_sha256, open_bundle
 from edge.bundles.bundle_slots import slot_name
 from edge.errors import EdgeInspectError
+from edge.storage.file_lock import lock_folder
 from tests.tools.flash.loopback_device import LoopbackDevice, loopback_device, make_root
 from tools.flash.cli import main
 from tools.flash.device_contents import Wanted
@@ -60,10 +61,8 @@ def next_bundle(bundle: Path, place: Path) -> Path:
 
 def wait_for_the_devices_own_end(device: LoopbackDevice) -> None:
     """What was begun there goes on without us; it holds this lock for as long."""
-    lock = device.slots.folder / ".lock"
-    if lock.exists():
-        with lock.open("rb") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    with lock_folder(device.root) as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
 
 
 def test_provision_update_and_verify(device: LoopbackDevice, content: Wanted, tmp_path: Path) -> None:
@@ -103,8 +102,6 @@ def test_a_bundle_that_fails_its_self_check_there_is_not_used(device: LoopbackDe
     assert device.slots.active() == before
 
 
-# On a busy machine one of its six cuts has failed more than once, for a cause that is not known yet.
-@pytest.mark.flaky(reruns=2)
 def test_wherever_the_wire_is_cut_the_device_has_a_whole_bundle_and_the_same_command_ends_it(
     device: LoopbackDevice, content: Wanted, tmp_path: Path
 ) -> None:
@@ -127,7 +124,8 @@ def test_wherever_the_wire_is_cut_the_device_has_a_whole_bundle_and_the_same_com
         device.wire.allow = cut
         try:
             update(device.ssh, new, allow_uncalibrated=False)
-            assert device.wire.carried < cut  # ssh sent less this time: a keep-alive fewer
+            # `whole` had more keep-alives, since it took longer, so that this cut fell into ssh's goodbye: all was done.
+            assert device.slots.active() == slot_name(new)
         except ConnectionLostError:
             lost += 1
         assert open_bundle(device.slots.link).path.is_dir()
@@ -140,12 +138,12 @@ def test_wherever_the_wire_is_cut_the_device_has_a_whole_bundle_and_the_same_com
                 update(device.ssh, new, allow_uncalibrated=False)
                 break
             except DeviceError as error:
-                if "another edge-bundle is at work" not in str(error):
+                if "is at work in" not in str(error):
                     raise
                 wait_for_the_devices_own_end(device)
         assert device.slots.active() == slot_name(new)
         assert device.slots.previous() == old
-    assert lost >= 4
+    assert lost >= 3  # those in the transfer; of the last connection, a keep-alive more or less decides
     assert old in seen
 
 
