@@ -55,6 +55,14 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     }
 
 
+def test_no_name_is_asked_for_where_no_dns_may_answer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getfqdn", lambda _name="": pytest.fail("asked for a name"))
+    port = free_port()
+    scene.start(PlantConfig(metrics=MetricsConfig(port=port)))
+    until(lambda: not _refused(port))
+    assert "edge_inspect_up 0.0" in get(port)
+
+
 def test_what_is_shown_is_what_the_inspection_says(scene: Scene) -> None:
     scene.answer(status(weaknesses={"records": "full"}))
     port = free_port()
