@@ -160,7 +160,7 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
     def server_bind(self) -> None:
         """Without http.server's question for our name: where no DNS answers it would hold up all protocols for many seconds."""
         socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]
+        self.server_name, self.server_port = self.socket.getsockname()
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:

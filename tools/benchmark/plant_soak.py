@@ -22,7 +22,7 @@ from rich.table import Table
 from edge.clock import SystemClock
 from edge.errors import ConfigError
 from edge.line.station_view import station_view
-from edge.live.companion import Companion
+from edge.live.companions import plant_companion
 from edge.records.part_records import FILE, FOLDER
 from edge.station_config import StationConfig
 from tools.benchmark.plant_peers import PROTOCOLS, REPORT, broker_command, plant_config
@@ -121,8 +121,7 @@ class _Beside:
     @contextmanager
     def __call__(self, state: Path, first_part_id: int) -> Iterator[None]:
         ports = [_free_port() for _ in range(5)]
-        arguments = [str(state), plant_config(ports).model_dump_json(), str(first_part_id)]
-        companion = Companion("plant", "edge.plant.plant_server", arguments, self.said.append, SystemClock())
+        companion = plant_companion(plant_config(ports), state, first_part_id, self.said.append, SystemClock())
         command = [
             sys.executable,
             "-m",
