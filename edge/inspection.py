@@ -190,6 +190,8 @@ class Inspection:
         self.stack.callback(self.board.close)
         recorded = kept.records is not None
         self.companions += companions(self.options, self.station, state, first_part_id, recorded, self.announcer.add, clock)
+        for companion in self.companions:
+            self.stack.callback(companion.close)
 
     def _say_what_runs(self, first: ReadyRecipe, bound: BoundSlot, refused: str) -> None:
         recipe, model = f"recipe {first.name}: " if first.name else "", first.store.bundle.manifest.model_id
@@ -249,14 +251,13 @@ class Inspection:
             HealthWatch(over.states, guarded.fault_all, self.announcer.add, self._weaknesses, over.look, self.clock)
         )
         stack.enter_context(over.watchdog)
-        # Once more, so that on the way out they come first: a camera, an engine or a stuck log may take seconds to close.
+        # Once more, so that on the way out they come first: a process, a camera or an engine may take seconds to close.
         stack.callback(guarded.close)
         stack.callback(over.states.stop)
         over.states.opened()
         self.manager.ready()
         self.line.start()
         for companion in self.companions:
-            stack.callback(companion.close)
             companion.start()
         gc.collect()
         gc.freeze()  # what was made so far stays; a collection looks only at what parts leave behind
