@@ -30,6 +30,7 @@ from tools.benchmark.report_files import write_report
 from tools.benchmark.soak import measure_soak
 from tools.benchmark.soak_account import Soak
 from tools.benchmark.stand_in_engine import StandInEngine, stand_in_slot
+from tools.page_run import free_port
 
 NAME = "plant"
 CATCH_UP_S = 300.0
@@ -73,7 +74,7 @@ class PlantSoak:
             heard.add_column(heading, justify="left" if heading == "peer" else "right")
         for name, one in self.heard.items():
             heard.add_row(name, *(str(one[what]) for what in ("parts", "again", "out of order", "gaps")), str(self.outages[name]))
-        heard.add_row("records", str(self.soak.records), "0", "0", "0", f"{self.outages['plant killed']} kills of the plant")
+        heard.add_row("records", str(self.soak.records), "0", "0", "0", f"{self.outages.get('plant killed', 0)} kills of the plant")
         tables = [heard]
         if self.pairs:
             pairs = Table(title="trigger to verdict, median milliseconds: " + self._in_words())
@@ -120,7 +121,7 @@ class _Beside:
 
     @contextmanager
     def __call__(self, state: Path, first_part_id: int) -> Iterator[None]:
-        ports = [_free_port() for _ in range(5)]
+        ports = [free_port() for _ in range(5)]
         companion = plant_companion(plant_config(ports), state, first_part_id, self.said.append, SystemClock())
         command = [
             sys.executable,
@@ -189,13 +190,6 @@ def measure_plant(parts: int, rate: float, seed: int, pairs: int, out: Path | No
     if out is not None:
         measured.write(out)
     return measured
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _until_served(ports: list[int]) -> None:
