@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from rich.console import Console
 
@@ -26,9 +25,6 @@ from edge.errors import (
     EXIT_FAILED,
     EXIT_OK,
     BuildStoppedError,
-    CameraOpenError,
-    LineOpenError,
-    NotCalibratedError,
     OutputError,
 )
 from edge.inspection_loop import InspectionLoop
@@ -53,6 +49,7 @@ from edge.records.run_recorder import RunRecorder
 from edge.records.verdict_log import VerdictLog
 from edge.slots.bound_slot import BoundSlot
 from edge.station_config import StationConfig
+from edge.supervision.hardware_wait import HardwareWait, StoppedWaitingError
 from edge.supervision.health_watch import HealthWatch
 from edge.supervision.machine_health import SystemTree
 from edge.supervision.oversight import Oversight
@@ -60,15 +57,6 @@ from edge.supervision.restart_budget import RestartBudget
 from edge.supervision.service_manager import ServiceManager
 from edge.supervision.supervisor import Supervisor
 from edge.verdict import Outcome, Verdict
-
-RETRY_NS = 1_000_000_000
-START_SPARE_S = 60
-"""A start that waits for hardware asks the service manager for so much more time, again and again."""
-Opened = TypeVar("Opened")
-
-
-class _StoppedWaitingError(Exception):
-    """Told to stop while waiting for hardware."""
 
 
 @dataclass
@@ -85,6 +73,7 @@ class Inspection:
     manager: ServiceManager = field(default_factory=ServiceManager)
     outputs: OutputLines | None = None
     current: CurrentProduct | None = None
+    wait: HardwareWait = field(init=False)
     acting: StationConfig = field(init=False)
     cameras: ProductCamera = field(init=False)
     camera: LastingCamera = field(init=False)
@@ -100,27 +89,11 @@ class Inspection:
         """One line for people."""
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
-    def opened(self, attempt: Callable[[], Opened]) -> Opened:
-        """``attempt``, again and again with --wait-for-hardware while what it needs is not there yet; outputs stay safe."""
-        told = ""
-        while True:
-            try:
-                return attempt()
-            except (CameraOpenError, LineOpenError, NotCalibratedError) as error:
-                if not self.options.wait_for_hardware:
-                    raise
-                if str(error) != told:
-                    told = str(error)
-                    self.say(f"waiting: {told}", "yellow")
-            self.manager.extend_start(START_SPARE_S)
-            if self.clock.wait(self.stop, RETRY_NS):
-                raise _StoppedWaitingError
-
     def run(self) -> int:
         """Inspect until told to stop; the exit code."""
         try:
             return self._run()
-        except (_StoppedWaitingError, BuildStoppedError):
+        except (StoppedWaitingError, BuildStoppedError):
             self.say("stopped while waiting; lines are safe")
             return 0
 
@@ -129,14 +102,17 @@ class Inspection:
         choice = chosen_recipe(options, self.clock)
         self.acting = without_acting_lines(self.station)
         stack.callback(self.manager.close)
+        self.wait = HardwareWait(
+            options.wait_for_hardware, self.manager, self.stop, self.clock, lambda text: self.say(text, "yellow")
+        )
         # The lines come first, so that they are safe while everything else is still being opened.
         if not options.dry_run:
-            self.outputs = stack.enter_context(self.opened(lambda: OutputLines(self.acting.lines, self.clock)))
+            self.outputs = stack.enter_context(self.wait.opened(lambda: OutputLines(self.acting.lines, self.clock)))
         opening = ProductOpening(options, self.acting, choice, ConsoleObserver(self.console, self.stop))
         budget = RestartBudget(opening.state / "starts.json") if "INVOCATION_ID" in os.environ else None
         refused = _begun(budget)
         stack.callback(self._close_product)
-        first = opening.first(stack, self.opened)
+        first = opening.first(stack, self.wait.opened)
         self._open_camera(first, opening.state)
         self._keep(first, opening.state)
         self._open_line(opening.state)
@@ -157,7 +133,7 @@ class Inspection:
     def _open_camera(self, first: ReadyRecipe, state: Path) -> None:
         self.cameras = ProductCamera(state, self.clock, lambda text: self.say(text, "yellow"))
         self.stack.callback(self.cameras.close)
-        self.camera = self.cameras.open(first.station.camera, first.slot.record.camera_settings, self.opened)
+        self.camera = self.cameras.open(first.station.camera, first.slot.record.camera_settings, self.wait.opened)
         self.stack.callback(self.camera.close)
 
     def _keep(self, first: ReadyRecipe, state: Path) -> None:
@@ -179,7 +155,7 @@ class Inspection:
         station, kept, clock = self.acting, self.kept, self.clock
         over = self.oversight = Oversight(station, self.outputs, kept, self.announcer.add, self.manager, clock)
         first_part_id, fail = kept.first_part_id, over.line_lost
-        self.line = self.opened(
+        self.line = self.wait.opened(
             lambda: assemble(station, self.outputs, state, kept.records, first_part_id, fail, over.stop_line, clock, self.stack)
         )
         over.guard(self.line.parts, state, self.stack)
@@ -190,6 +166,8 @@ class Inspection:
         self.stack.callback(self.board.close)
         recorded = kept.records is not None
         self.companions += companions(self.options, self.station, state, first_part_id, recorded, self.announcer.add, clock)
+        for companion in self.companions:
+            self.stack.callback(companion.close)
 
     def _say_what_runs(self, first: ReadyRecipe, bound: BoundSlot, refused: str) -> None:
         recipe, model = f"recipe {first.name}: " if first.name else "", first.store.bundle.manifest.model_id
@@ -249,14 +227,13 @@ class Inspection:
             HealthWatch(over.states, guarded.fault_all, self.announcer.add, self._weaknesses, over.look, self.clock)
         )
         stack.enter_context(over.watchdog)
-        # Once more, so that on the way out they come first: a camera, an engine or a stuck log may take seconds to close.
+        # Once more, so that on the way out they come first: a process, a camera or an engine may take seconds to close.
         stack.callback(guarded.close)
         stack.callback(over.states.stop)
         over.states.opened()
         self.manager.ready()
         self.line.start()
         for companion in self.companions:
-            stack.callback(companion.close)
             companion.start()
         gc.collect()
         gc.freeze()  # what was made so far stays; a collection looks only at what parts leave behind

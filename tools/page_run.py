@@ -114,7 +114,7 @@ def page_run(store: SlotStore, images: list[Path], deadline_ms: int) -> Iterator
         station = state / "station.yaml"
         station.write_text(STATION.format(deadline=deadline_ms, delay=deadline_ms + 10))
         Accounts(AccountFile(state), SystemClock()).add(NAME, Role.ENGINEER, PASSWORD)
-        run = PageRun(state, _free_port())
+        run = PageRun(state, free_port())
         command = [sys.executable, "-m", "edge.cli", "--bundle", str(store.bundle.path), "--state", str(state)]
         command += ["--station", str(station), "--camera", f"file://{line}", "--http", f":{run.port}"]
         command += ["--verdicts", str(state / "verdicts.jsonl")]
@@ -150,7 +150,8 @@ def _wait_until_it_runs(run: PageRun, process: subprocess.Popen[bytes], said: Pa
         reader.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One of this machine that nobody listens at now."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

@@ -37,11 +37,20 @@ class Companion:
     """Runs ``python -m module arguments`` until closed, and again, after a while, when it ends. It never outlives this process.
 
     What it finds wrong beside itself it says by ``tell_weaknesses``: its stdout is read, and nothing else of it is believed.
-    name: for people. tell: gets one line when it ended by itself, and one when it lasts again; must not wait.
+    name: for people. tell: gets one line when it ended by itself, and one when it lasts again; must not wait. environment: more
+    than ours; other users cannot read it, as they can the arguments.
     """
 
-    def __init__(self, name: str, module: str, arguments: Sequence[str], tell: Callable[[str], None], clock: Clock) -> None:
-        self.name, self._tell, self._clock = name, tell, clock
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        tell: Callable[[str], None],
+        clock: Clock,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name, self._tell, self._clock, self._environment = name, tell, clock, dict(environment or {})
         self._command = [sys.executable, "-m", module, *arguments]
         self._stop = threading.Event()
         self.failure = ""
@@ -80,7 +89,7 @@ class Companion:
         try:
             process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True,
-                env=os.environ | {PARENT: str(os.getpid())},
+                env=os.environ | self._environment | {PARENT: str(os.getpid())},
             )  # fmt: skip
         except OSError as error:
             return f"cannot be started: {error.strerror}"

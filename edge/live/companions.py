@@ -9,6 +9,7 @@ from pathlib import Path
 from edge.clock import Clock
 from edge.live.companion import Companion
 from edge.page.page_server import require_packages
+from edge.plant.plant_config import CONFIG, PlantConfig
 from edge.station_config import StationConfig
 
 
@@ -29,9 +30,14 @@ def companions(
         require_packages()
         found.append(Companion("page", "edge.page.page_server", _page_arguments(options, state), tell, clock))
     if station.plant.wanted and recorded:
-        arguments = [str(state), station.plant.model_dump_json(), str(first_part_id)]
-        found.append(Companion("plant", "edge.plant.plant_server", arguments, tell, clock))
+        found.append(plant_companion(station.plant, state, first_part_id, tell, clock))
     return found
+
+
+def plant_companion(config: PlantConfig, state: Path, first_part_id: int, tell: Callable[[str], None], clock: Clock) -> Companion:
+    """The plant beside an inspection of ``state``, whose run began with ``first_part_id``."""
+    environment = {CONFIG: config.model_dump_json()}  # the address of a webhook may have a secret in it
+    return Companion("plant", "edge.plant.plant_server", [str(state), str(first_part_id)], tell, clock, environment)
 
 
 def _page_arguments(options: argparse.Namespace, state: Path) -> list[str]:

@@ -20,14 +20,14 @@ Tell = Callable[[Sequence[PartResult]], Awaitable[None]]
 class Delivery:
     """From ``outbox`` to a peer; ``told`` is how far it came. weaken: gets why that cannot be kept, empty when it can again."""
 
-    def __init__(self, outbox: Outbox, told: ToldPlace, weaken: Callable[[str], None], batch: int = BATCH) -> None:
-        self.outbox, self.told, self._weaken, self._batch = outbox, told, weaken, batch
+    def __init__(self, outbox: Outbox, told: ToldPlace, weaken: Callable[[str], None]) -> None:
+        self.outbox, self.told, self._weaken = outbox, told, weaken
 
     async def run(self, tell: Tell) -> None:
         """Until cancelled, or ``tell`` raises; then it can be called again. Raises RecordsError."""
         try:
             while True:
-                parts = self.outbox.after(self.told.place, self._batch)
+                parts = self.outbox.after(self.told.place, BATCH)
                 if parts:
                     await asyncio.to_thread(self.outbox.sync)
                     await tell(parts)

@@ -37,6 +37,18 @@ class Weaknesses:
             self._say(f"plant {what}: {reason or 'works again'}")
 
 
+async def together(*running: Awaitable[None]) -> None:
+    """All at once, until one fails, which is raised, or it is cancelled; then none goes on."""
+    tasks = [asyncio.ensure_future(one) for one in running]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    raise next(one for one in results if isinstance(one, Exception))
+
+
 async def keep_running(
     what: str, run: Callable[[Callable[[], None]], Awaitable[None]], weaknesses: Weaknesses, clock: Clock
 ) -> None:

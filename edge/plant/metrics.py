@@ -157,6 +157,12 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
         self._room = threading.BoundedSemaphore(MOST_PEERS)
         super().__init__(*arguments)
 
+    def server_bind(self) -> None:
+        """Without http.server's question for our name: where no DNS answers it would hold up all protocols for many seconds."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.socket.getsockname()
+        self.setup_environ()
+
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._room.acquire(blocking=False):
             self.shutdown_request(request)

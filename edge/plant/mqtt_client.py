@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.errors import PlantError
 from edge.plant.delivery import BATCH, Delivery
+from edge.plant.keep_running import together
 from edge.plant.line_message import OFFLINE, LineMessage
 from edge.plant.part_result import PartResult
 from edge.plant.plant_config import MqttConfig
@@ -41,21 +42,8 @@ class MqttClient:
             await connection.open()
             shown = await self._tell_line(connection)
             up()
-            tasks = [
-                asyncio.ensure_future(one)
-                for one in (
-                    connection.lost,
-                    self._watch_line(connection, shown),
-                    self._delivery.run(lambda parts: self._tell(connection, parts)),
-                )
-            ]
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                results = await asyncio.gather(*tasks, return_exceptions=True)
-            raise next(one for one in results if isinstance(one, Exception))
+            tell = self._delivery.run(lambda parts: self._tell(connection, parts))
+            await together(connection.lost, self._watch_line(connection, shown), tell)
         finally:
             await connection.close(self._topic(STATE), LineMessage(state=OFFLINE).model_dump_json())
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edge.errors import PlantError, RecordsError
 from edge.live.live_status import LiveStatus
 from edge.plant.delivery import Delivery
+from edge.plant.keep_running import together
 from edge.plant.opcua_nodes import LINE, NAMESPACE, RESULT, line_values, result_values
 from edge.plant.part_result import PartResult, Place
 from edge.plant.plant_config import OpcUaConfig
@@ -57,16 +58,12 @@ class OpcUaServer:
             raise PlantError(
                 f"{where}: cannot serve OPC UA there: {error.strerror}; is the port free, the address ours?"
             ) from error
-        watch: asyncio.Task[None] | None = None
         try:
             binary: Any = server.bserver
             self.port = binary._server.sockets[0].getsockname()[1]
             up()
-            watch = asyncio.create_task(self._watch_line())
-            await self._delivery.run(self._tell)
+            await together(self._watch_line(), self._delivery.run(self._tell))
         finally:
-            if watch is not None:
-                watch.cancel()
             await server.stop()
 
     async def _secure(self, server: Server) -> None:

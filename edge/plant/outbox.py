@@ -52,13 +52,12 @@ class Outbox:
         """What is done after ``place``, at most so many; the first says what is missing before it."""
         connection = self._connected()
         try:
-            connection.execute("BEGIN")  # one moment for all of it, while parts go on being written
-            try:
-                records_id = self._records_id(connection)
-                start, unknown = self._start(connection, place, records_id)
-                rows = connection.execute(_NEXT, (start, most)).fetchall()
-            finally:
-                connection.execute("ROLLBACK")
+            # One moment for all of it, while parts go on being written; any error closes the connection, and ends it as well.
+            connection.execute("BEGIN")
+            records_id = self._records_id(connection)
+            start, unknown = self._start(connection, place, records_id)
+            rows = connection.execute(_NEXT, (start, most)).fetchall()
+            connection.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
         results = []
@@ -101,9 +100,12 @@ class Outbox:
 
     def _records_id(self, connection: sqlite3.Connection) -> str:
         try:
-            return str(connection.execute("SELECT records_id FROM numbering").fetchone()[0])
+            row = connection.execute("SELECT records_id FROM numbering").fetchone()
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
+        if row is None:
+            raise self._unreadable(ValueError("they do not say whose they are"))
+        return str(row[0])
 
     def _start(self, connection: sqlite3.Connection, place: Place, records_id: str) -> tuple[int, bool]:
         """The number to go on with, and whether ``place`` is unknown here."""

@@ -11,6 +11,8 @@ from pydantic import Field, field_validator, model_validator
 from edge.storage.strict_yaml import StrictModel
 
 LOOPBACK = "127.0.0.1"
+CONFIG = "EDGE_INSPECT_PLANT"
+"""In the environment of the plant's process: its PlantConfig as JSON."""
 
 
 def _file(description: str) -> Path | None:
@@ -95,6 +97,7 @@ class WebhookConfig(StrictModel):
     @classmethod
     def _http(cls, value: str) -> str:
         parts = urlsplit(value)
+        _ = parts.port  # raises where it is none
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
             raise ValueError(f"expected http:// or https://, a host and no password, got {value!r}; correct the value")
         return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,7 @@ from edge.plant.keep_running import Weaknesses, keep_running
 from edge.plant.line_message import LineMessage
 from edge.plant.live_feed import LiveFeed
 from edge.plant.outbox import Outbox
-from edge.plant.plant_config import PlantConfig
+from edge.plant.plant_config import CONFIG, PlantConfig
 from edge.plant.told_place import ToldPlace
 from edge.records import part_records
 
@@ -103,6 +104,8 @@ async def serve(config: PlantConfig, state: Path, first_part_id: int) -> None:
     running = asyncio.ensure_future(Plant(config, state, first_part_id, Weaknesses(), SystemClock()).run())
     waiting = asyncio.ensure_future(stopped.wait())
     await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        await running  # raises why
     for task in (running, waiting):
         task.cancel()
     await asyncio.gather(running, waiting, return_exceptions=True)
@@ -110,15 +113,16 @@ async def serve(config: PlantConfig, state: Path, first_part_id: int) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser("edge-plant", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "edge-plant", description=__doc__, epilog=f"`plant:` of the station file is in ${CONFIG}, as JSON."
+    )
     parser.add_argument("state", type=Path, help="the state folder of the inspection")
-    parser.add_argument("config", help="`plant:` of the station file, as JSON")
     parser.add_argument("first_part_id", type=int, help="of the inspection's run")
     options = parser.parse_args(arguments)
     accompany()
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    asyncio.run(serve(PlantConfig.model_validate_json(options.config), options.state, options.first_part_id))
+    asyncio.run(serve(PlantConfig.model_validate_json(os.environ[CONFIG]), options.state, options.first_part_id))
     return 0
 
 

@@ -34,6 +34,8 @@ class ToldPlace:
                 stack.callback(self._connection.close)
                 self.place = self._begun(begin)
                 self._wal = os.open(path.with_name(f"{path.name}-wal"), os.O_RDONLY)
+                stack.callback(os.close, self._wal)
+                os.fsync(self._wal)  # a run that ends before it told anything must not be passed over by the next
             except (sqlite3.OperationalError, OSError) as error:
                 why = error.strerror if isinstance(error, OSError) else error
                 raise OutputError(f"{path}: cannot be used: {why}; free space, or check the state folder") from error
@@ -42,10 +44,8 @@ class ToldPlace:
                     f"{path}: expected how far the plant was told, got something else; remove it and what lies beside it by that "
                     "name, and parts are told from the next run's first on"
                 ) from error
-            stack.callback(os.close, self._wal)
             self._given_back = stack.pop_all()
         self._synced, self._synced_ns = self.place, clock.monotonic_ns()
-        os.fsync(self._wal)  # a run that ends before it told anything must not be passed over by the next
 
     def move(self, place: Place) -> None:
         """All up to ``place`` was told. Where that cannot be written, ``sync`` says so: the next part is told all the same."""

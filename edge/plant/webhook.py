@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from edge.errors import PlantError
 from edge.plant.delivery import Delivery
@@ -26,6 +27,8 @@ class Webhook:
 
     def __init__(self, config: WebhookConfig, weaken: Callable[[str, str], None]) -> None:
         self._config, self._weaken = config, weaken
+        parts = urlsplit(config.url)
+        self._where = f"{parts.scheme}://{parts.netloc}"  # as it may be told: what follows may be a secret
         self._refusals = 0
         self._left_out: PartResult | None = None
         """The first since the last that was taken."""
@@ -54,7 +57,7 @@ class Webhook:
                         answer = await client.post(config.url, content=content, headers={"Idempotency-Key": part.key})
                     except httpx.HTTPError as error:
                         why = str(error) or type(error).__name__
-                        raise PlantError(f"{config.url}: cannot be told: {why}; check the server and the way to it") from error
+                        raise PlantError(f"{self._where}: cannot be told: {why}; check the server and the way to it") from error
                     self._judge(part, answer.status_code, answer.reason_phrase)
                     delivery.told.move(part.place)
                     up()
@@ -66,7 +69,7 @@ class Webhook:
             self._refusals, self._left_out = 0, None
             self._weaken("webhook refusal", "")
             return
-        where = f"{self._config.url}: answers {code} {words}"
+        where = f"{self._where}: answers {code} {words}"
         if code not in REFUSED:
             raise PlantError(f"{where}; check the server, the URL and the token")
         self._refusals += 1

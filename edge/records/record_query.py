@@ -111,8 +111,8 @@ class RecordQuery:
     def rejected(self, count: int) -> list[dict[str, Any]]:
         """Rows of the newest parts that are no PASS, the newest first; looks at so many of the newest only. Keys: COLUMNS."""
         with self._connected() as connection:
-            lowest = connection.execute("SELECT max(part_id) FROM parts").fetchone()[0]
-            oldest = (lowest or 0) - MOST_LOOKED_AT
+            newest = connection.execute("SELECT max(part_id) FROM parts").fetchone()[0]
+            oldest = (newest or 0) - MOST_LOOKED_AT
             rows = connection.execute(
                 f"SELECT {self._columns(connection)} FROM parts WHERE part_id > ? AND outcome IN ('REJECT', 'FAULT') "
                 "ORDER BY part_id DESC LIMIT ?",

@@ -17,7 +17,11 @@ import numpy as np
 import pytest
 
 from calibration.cli import main as calibrate
+from edge import inspection
 from edge.cli import main
+from edge.clock import SystemClock
+from edge.line.guarded_line import GuardedLine
+from edge.live.companion import Companion
 from tests.tiny_bundle import part_image
 
 
@@ -50,6 +54,29 @@ def test_verdicts_come_as_json_lines_and_the_stand_in_is_announced(
     assert "RECORDING GPIO: a stand-in" in err
     assert "3 frames: 2 PASS, 1 REJECT, 0 FAULT; lines are safe" in err
     assert "Traceback" not in err
+
+
+def test_lines_are_safe_before_a_process_beside_that_hangs_is_waited_for(
+    calibrated_dir: Path, parts_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+    close = GuardedLine.close
+
+    class Hanging(Companion):
+        def start(self) -> None: ...
+
+        def close(self) -> None:
+            closed.append("companion")
+
+    def safe(line: GuardedLine) -> None:
+        closed.append("line")
+        close(line)
+
+    monkeypatch.setattr(GuardedLine, "close", safe)
+    monkeypatch.setattr(inspection, "companions", lambda *_: [Hanging("page", "none", [], print, SystemClock())])
+    assert inspect("--camera", f"file://{parts_dir}", "--bundle", calibrated_dir, "--gpio", "recording") == 0
+    assert closed[0] == "line"
+    assert "companion" in closed
 
 
 def test_a_verdict_file_is_appended_to(calibrated_dir: Path, parts_dir: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from rich.table import Table
 from edge.clock import SystemClock
 from edge.errors import ConfigError
 from edge.line.station_view import station_view
-from edge.live.companion import Companion
+from edge.live.companions import plant_companion
 from edge.records.part_records import FILE, FOLDER
 from edge.station_config import StationConfig
 from tools.benchmark.plant_peers import PROTOCOLS, REPORT, broker_command, plant_config
@@ -30,6 +30,7 @@ from tools.benchmark.report_files import write_report
 from tools.benchmark.soak import measure_soak
 from tools.benchmark.soak_account import Soak
 from tools.benchmark.stand_in_engine import StandInEngine, stand_in_slot
+from tools.page_run import free_port
 
 NAME = "plant"
 CATCH_UP_S = 300.0
@@ -73,7 +74,7 @@ class PlantSoak:
             heard.add_column(heading, justify="left" if heading == "peer" else "right")
         for name, one in self.heard.items():
             heard.add_row(name, *(str(one[what]) for what in ("parts", "again", "out of order", "gaps")), str(self.outages[name]))
-        heard.add_row("records", str(self.soak.records), "0", "0", "0", f"{self.outages['plant killed']} kills of the plant")
+        heard.add_row("records", str(self.soak.records), "0", "0", "0", f"{self.outages.get('plant killed', 0)} kills of the plant")
         tables = [heard]
         if self.pairs:
             pairs = Table(title="trigger to verdict, median milliseconds: " + self._in_words())
@@ -120,9 +121,8 @@ class _Beside:
 
     @contextmanager
     def __call__(self, state: Path, first_part_id: int) -> Iterator[None]:
-        ports = [_free_port() for _ in range(5)]
-        arguments = [str(state), plant_config(ports).model_dump_json(), str(first_part_id)]
-        companion = Companion("plant", "edge.plant.plant_server", arguments, self.said.append, SystemClock())
+        ports = [free_port() for _ in range(5)]
+        companion = plant_companion(plant_config(ports), state, first_part_id, self.said.append, SystemClock())
         command = [
             sys.executable,
             "-m",
@@ -190,13 +190,6 @@ def measure_plant(parts: int, rate: float, seed: int, pairs: int, out: Path | No
     if out is not None:
         measured.write(out)
     return measured
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _until_served(ports: list[int]) -> None:

@@ -111,6 +111,7 @@ def test_a_plc_triggers_and_takes_results_while_a_broker_is_away(calibrated_dir:
 
     pid = inspection.plant_pid()
     assert pid is not None
+    assert str(port).encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()  # anybody may read it
     os.kill(pid, signal.SIGKILL)
     until(lambda: "ended with exit code -9" in inspection.status().weaknesses.get("plant", ""))
     assert inspection.status().weaknesses.get("plant mqtt", "") == ""

@@ -11,7 +11,7 @@ import pytest
 from edge.clock import ManualClock
 from edge.errors import PlantError
 from edge.plant import keep_running as module
-from edge.plant.keep_running import Weaknesses, keep_running
+from edge.plant.keep_running import Weaknesses, keep_running, together
 from edge.plant.secret_file import secret
 
 
@@ -46,6 +46,33 @@ def test_failures_are_told_once_and_their_end_too(monkeypatch: pytest.MonkeyPatc
         "broker: is away", "unexpected ZeroDivisionError: odd thing", "", "broker: is away",
     ]  # fmt: skip
     assert said == ["plant mqtt: broker: is away", "plant mqtt: works again", "plant mqtt: broker: is away"]
+
+
+def test_what_runs_together_ends_together() -> None:
+    ended: list[str] = []
+
+    async def lasts() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("lasts")
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise PlantError("broker: is away")
+
+    async def cancelled() -> None:
+        task = asyncio.ensure_future(together(lasts(), lasts()))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await task
+
+    with pytest.raises(PlantError, match="is away"):
+        asyncio.run(together(lasts(), fails()))
+    assert ended == ["lasts"]
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled())
+    assert ended == ["lasts"] * 3
 
 
 def test_a_secret_is_the_first_line_of_its_file(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge.plant import metrics
 from edge.plant.metrics import MOST_PEERS, families
-from edge.plant.plant_config import MetricsConfig, MqttConfig, PlantConfig
+from edge.plant.plant_config import CONFIG, MetricsConfig, MqttConfig, PlantConfig
 from tests.edge.plant.peers import free_port, until
 from tests.edge.plant.plant_scene import Scene, status
 
@@ -53,6 +53,14 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         for family in text_string_to_metric_families(text)
         for one in family.samples
     }
+
+
+def test_no_name_is_asked_for_where_no_dns_may_answer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getfqdn", lambda _name="": pytest.fail("asked for a name"))
+    port = free_port()
+    scene.start(PlantConfig(metrics=MetricsConfig(port=port)))
+    until(lambda: not _refused(port))
+    assert "edge_inspect_up 0.0" in get(port)
 
 
 def test_what_is_shown_is_what_the_inspection_says(scene: Scene) -> None:
@@ -184,8 +192,8 @@ def evaluated(port: int) -> list[dict[str, Any]]:
 def test_the_command_of_the_plant_serves_too(scene: Scene) -> None:
     port = free_port()
     config = PlantConfig(metrics=MetricsConfig(port=port)).model_dump_json()
-    command = [sys.executable, "-m", "edge.plant.plant_server", str(scene.state), config, "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ, text=True) as process:
+    command = [sys.executable, "-m", "edge.plant.plant_server", str(scene.state), "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {CONFIG: config}, text=True) as process:
         until(lambda: not _refused(port))
         process.terminate()
         assert process.wait(10) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.plant import mqtt_client
 from edge.plant.part_result import PartResult
-from edge.plant.plant_config import MqttConfig, PlantConfig
+from edge.plant.plant_config import CONFIG, MqttConfig, PlantConfig
 from tests.edge.plant.peers import Amqtt, Authority, Mosquitto, free_port, needs_mosquitto, until
 from tests.edge.plant.plant_scene import Scene, status
 
@@ -156,8 +157,9 @@ def test_a_plant_that_ends_says_so_and_one_that_is_killed_leaves_its_last_will(
 ) -> None:
     scene.answer(status())
     listener = Listener(broker.port)
-    command = [sys.executable, "-m", "edge.plant.plant_server", str(scene.state), config(broker.port).model_dump_json(), "0"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "edge.plant.plant_server", str(scene.state), "0"]
+    environment = os.environ | {CONFIG: config(broker.port).model_dump_json()}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as process:
         scene.inspect(2)
         until(lambda: len(listener.messages) == 2 and listener.states[-1]["state"] == "running")
         process.send_signal(how)

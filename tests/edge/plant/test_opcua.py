@@ -77,6 +77,16 @@ def test_the_line_and_the_newest_result_are_variables(scene: Scene) -> None:
     until(lambda: asked(port, read)["Line.State"] == "offline")
 
 
+def test_a_line_that_cannot_be_shown_is_told_and_shown_no_longer(scene: Scene) -> None:
+    scene.answer(status())
+    port = started(scene)
+    scene.answer(status(state="dancing"))
+    until(lambda: "dancing" in scene.weakness("opcua"))
+    scene.answer(status())
+    until(lambda: not scene.weakness("opcua"))
+    until(lambda: listens(port))
+
+
 def test_a_subscriber_is_told_every_part_in_order(scene: Scene) -> None:
     port = started(scene)
     seen: list[int] = []

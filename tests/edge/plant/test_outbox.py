@@ -303,6 +303,19 @@ def test_records_that_are_not_there_or_not_ours_are_told(tmp_path: Path) -> None
     outbox.close()
 
 
+@pytest.mark.parametrize(
+    ("damage", "said"), [("DROP TABLE parts", "no such table: parts"), ("DELETE FROM numbering", "whose they are")]
+)
+def test_why_records_cannot_be_read_is_told_as_it_is(line: Line, outbox: Outbox, damage: str, said: str) -> None:
+    begin = outbox.begin()
+    with closing(sqlite3.connect(line.folder / FILE)) as other:
+        other.execute(damage)
+        other.commit()
+    for _ in range(2):
+        with pytest.raises(RecordsError, match=said):
+            outbox.after(begin, 1)
+
+
 def test_what_was_told_is_kept_at_once_and_synced_after_a_quarter_of_a_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,3 +382,15 @@ def test_a_place_that_cannot_be_kept_is_an_output_error(tmp_path: Path, monkeypa
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be used"):
         ToldPlace(tmp_path / "file" / "mqtt.sqlite", Place("a1", -1, None), ManualClock())
+
+
+def test_a_disk_that_fails_at_the_start_is_told_and_keeps_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    open_before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(OutputError, match="No space left"):
+            ToldPlace(tmp_path / "mqtt.sqlite", Place("a1", -1, None), ManualClock())
+    assert len(os.listdir("/proc/self/fd")) == open_before

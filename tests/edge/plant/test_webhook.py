@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from edge.plant import keep_running
 from edge.plant.plant_config import PlantConfig, WebhookConfig
@@ -117,6 +118,17 @@ def test_a_server_that_is_away_is_tried_again(scene: Scene) -> None:
     again.close()
 
 
+def test_what_may_be_a_secret_in_its_address_is_told_nobody(scene: Scene, server: Server) -> None:
+    server.answer = lambda part: 403
+    scene.inspect(1)
+    url = f"http://127.0.0.1:{server.port}/hooks/T00/s3cret?sig=s3cret"
+    scene.start(PlantConfig(webhook=WebhookConfig(url=url)))
+    until(lambda: f"http://127.0.0.1:{server.port}: answers 403" in scene.weakness("webhook"))
+    server.close()
+    until(lambda: "cannot be told" in scene.weakness("webhook"))
+    assert "s3cret" not in f"{scene.told} {scene.said}"
+
+
 @pytest.mark.parametrize("code", [0, 301, 401, 404, 408, 429, 500, 503])
 def test_an_answer_that_may_be_another_one_later_loses_nothing(scene: Scene, server: Server, code: int) -> None:
     tries: list[int] = []
@@ -186,3 +198,9 @@ def test_https_is_checked_against_the_certificates_that_are_named(scene: Scene, 
     scene.start(PlantConfig(webhook=WebhookConfig(url=url, ca_file=tmp_path / "none.pem")))
     until(lambda: "cannot use these certificates" in scene.weakness("webhook"))
     server.close()
+
+
+@pytest.mark.parametrize("url", ["ftp://mes", "http://", "http://line:secret@mes/parts", "http://mes:99999/parts", "http://[mes"])
+def test_an_address_that_is_none_is_refused_with_the_station_file(url: str) -> None:
+    with pytest.raises(ValidationError, match="url"):
+        WebhookConfig(url=url)
