@@ -259,7 +259,7 @@ class Inspection:
         self.announcer.add(f"drift: {event.message}")
 
     def _weaknesses(self) -> dict[str, str]:
-        found = self.kept.weaknesses()
+        found = self.kept.weaknesses() | {"live view": self.board.failure}
         for companion in self.companions:
             found |= companion.weaknesses()
         return found

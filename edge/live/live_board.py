@@ -125,6 +125,11 @@ class LiveBoard:
             verdict=last[1].to_record() if last is not None else None,
         )  # fmt: skip
 
+    @property
+    def failure(self) -> str:
+        """Why nothing is shown any more; empty while it is, and where it never was."""
+        return (self._server.failure or "") if self._server is not None else ""
+
     def close(self) -> None:
         """Show no more; may be called twice."""
         if self._server is not None:

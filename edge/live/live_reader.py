@@ -45,7 +45,7 @@ class LiveReader:
     def view(self, timeout_ms: int) -> SeenPart | None:
         """The newest part, unless it was given before: then the next one; None where none came in time."""
         try:
-            return self._reader.ask(VIEW, _view, timeout_ms)
+            return self._reader.ask(VIEW, _view, timeout_ms, patient=True)
         except TimeoutError:
             return None
         except (OSError, EOFError, NoMessageError, ValidationError) as error:

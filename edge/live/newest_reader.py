@@ -22,6 +22,8 @@ class NewestReader:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock
         self._socket: socket.socket | None = None
+        self._unanswered = b""
+        """The question whose answer is still to come, of which nothing has been read."""
 
     def connect(self) -> None:
         """Raises OSError where nobody listens."""
@@ -35,12 +37,15 @@ class NewestReader:
             raise
         self._socket = connection
 
-    def ask(self, question: bytes, read: Callable[[Receive], Result], timeout_ms: int) -> Result:
+    def ask(self, question: bytes, read: Callable[[Receive], Result], timeout_ms: int, patient: bool = False) -> Result:
         """What ``read`` makes of the answer. Raises TimeoutError, OSError or EOFError where none came, and what ``read`` raises.
 
-        After any error the connection is closed: what is still on its way belongs to this question.
+        After any error the connection is closed: what is still on its way belongs to this question. patient: an answer that did not
+        even begin in time may be taken by the next ``ask`` of the same question, and then is as old as that wait.
         """
         deadline_ns = self._clock.monotonic_ns() + timeout_ms * 1_000_000
+        if self._unanswered and self._unanswered != question:
+            self.close()
         try:
             if self._socket is not None:
                 try:
@@ -49,8 +54,9 @@ class NewestReader:
                     self.close()  # the server closes what is idle for a minute; a new connection tells whether it is still there
             self.connect()
             return self._asked(question, read, deadline_ns)
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            if not (patient and self._unanswered and isinstance(error, TimeoutError)):
+                self.close()
             raise
 
     def close(self) -> None:
@@ -58,11 +64,14 @@ class NewestReader:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+        self._unanswered = b""
 
     def _asked(self, question: bytes, read: Callable[[Receive], Result], deadline_ns: int) -> Result:
         assert self._socket is not None
-        self._socket.settimeout(CONNECT_S)
-        self._socket.sendall(question)
+        if not self._unanswered:
+            self._socket.settimeout(CONNECT_S)
+            self._socket.sendall(question)
+            self._unanswered = question
         return read(lambda count: self._receive(count, deadline_ns))
 
     def _receive(self, count: int, deadline_ns: int) -> bytearray:
@@ -77,5 +86,6 @@ class NewestReader:
             got = self._socket.recv_into(rest)
             if not got:
                 raise EOFError
+            self._unanswered = b""
             rest = rest[got:]
         return content

@@ -144,6 +144,7 @@ def test_a_reader_that_takes_nothing_holds_up_nobody(inspection: Inspection, mon
     for value in range(100):
         inspection.offer(value, size=500)  # 1.5 MB, more than a socket buffers
     assert time.monotonic() - started < 1
+    until(lambda: any(reader.sending for reader in inspection.server._server._readers.values()))  # and not one of the small ones
     with SharedFrames(inspection.path, CLOCK) as camera:
         for value in range(100, 110):
             inspection.offer(value)

@@ -16,7 +16,8 @@ import pytest
 from edge.clock import SystemClock
 from edge.errors import NotRunningError
 from edge.live.live_reader import LiveReader
-from edge.live.live_status import MAGIC, SOCKET, STAGE_BOUNDS_MS
+from edge.live.live_status import MAGIC, SOCKET, STAGE_BOUNDS_MS, LiveView
+from edge.live.message import packed
 from edge.live.newest_server import Answer, NewestServer
 from tests.tiny_bundle import part_image
 
@@ -104,6 +105,30 @@ def test_where_none_runs_it_says_so(tmp_path: Path) -> None:
         reader.status()
     with pytest.raises(NotRunningError):
         reader.view(10)
+
+
+def test_a_part_that_was_given_is_not_sent_again_by_waiting_for_the_next(tmp_path: Path) -> None:
+    image, newest = np.full((4, 6, 3), 7, np.uint8), [1]
+
+    def view() -> Answer:
+        header = LiveView(verdict={"part_id": newest[0]}, width=6, height=4, map_width=0, map_height=0, region=None)
+        return Answer(newest[0], [packed(MAGIC, header.model_dump_json()), image.data.cast("B")])
+
+    server = NewestServer(tmp_path / SOCKET, {b"V": view, b"S": lambda: None}, CLOCK)
+    reader = LiveReader(tmp_path, CLOCK)
+    first = reader.view(5000)
+    assert first is not None
+    assert [reader.view(20) for _ in range(3)] == [None, None, None]
+    newest[0] = 2
+    server.renewed()
+    second = reader.view(5000)
+    assert second is not None
+    assert (first.header.verdict, second.header.verdict) == ({"part_id": 1}, {"part_id": 2})
+    assert reader.view(20) is None
+    with pytest.raises(NotRunningError):  # another question is not answered by what was still to come
+        reader.status()
+    reader.close()
+    server.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"HTTP/1.1 400 Bad Request", MAGIC + b"\xff\xff\xff\xff", MAGIC + b"\x00\x00\x00\x02{}"])
