@@ -84,7 +84,7 @@ def test_a_line_that_cannot_be_shown_is_told_and_shown_no_longer(scene: Scene) -
     until(lambda: "dancing" in scene.weakness("opcua"))
     scene.answer(status())
     until(lambda: not scene.weakness("opcua"))
-    until(lambda: listens(port))
+    assert asked(port, lambda client, index: results(client, index, "")) == []
 
 
 def test_a_subscriber_is_told_every_part_in_order(scene: Scene) -> None:
