@@ -7,7 +7,7 @@ import gc
 import os
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,12 +21,7 @@ from edge.console.status_line import StatusLine
 from edge.drift.drift_watch import DriftEvent
 from edge.engines.base import Inference
 from edge.engines.build_observer import ConsoleObserver
-from edge.errors import (
-    EXIT_FAILED,
-    EXIT_OK,
-    BuildStoppedError,
-    OutputError,
-)
+from edge.errors import EXIT_FAILED, EXIT_OK, BuildStoppedError
 from edge.inspection_loop import InspectionLoop
 from edge.line.line_assembly import Line, assemble
 from edge.line.output_lines import OutputLines
@@ -55,6 +50,7 @@ from edge.supervision.machine_health import SystemTree
 from edge.supervision.oversight import Oversight
 from edge.supervision.restart_budget import RestartBudget
 from edge.supervision.service_manager import ServiceManager
+from edge.supervision.stop_order import StopOrder
 from edge.supervision.supervisor import Supervisor
 from edge.verdict import Outcome, Verdict
 
@@ -110,7 +106,7 @@ class Inspection:
             self.outputs = stack.enter_context(self.wait.opened(lambda: OutputLines(self.acting.lines, self.clock)))
         opening = ProductOpening(options, self.acting, choice, ConsoleObserver(self.console, self.stop))
         budget = RestartBudget(opening.state / "starts.json") if "INVOCATION_ID" in os.environ else None
-        refused = _begun(budget)
+        refused = budget.begin() if budget is not None else ""
         stack.callback(self._close_product)
         first = opening.first(stack, self.wait.opened)
         self._open_camera(first, opening.state)
@@ -127,7 +123,9 @@ class Inspection:
             self.manager.stopping()
             self.kept.audit("stop", parts=loop.counts.total())
         stack.close()  # lines safe, log written, before the last words
-        _ended(budget)
+        self.oversight.ended()
+        if budget is not None:
+            budget.ended()
         return self._last_words(loop, self.line)
 
     def _open_camera(self, first: ReadyRecipe, state: Path) -> None:
@@ -153,7 +151,8 @@ class Inspection:
 
     def _open_line(self, state: Path) -> None:
         station, kept, clock = self.acting, self.kept, self.clock
-        over = self.oversight = Oversight(station, self.outputs, kept, self.announcer.add, self.manager, clock)
+        order = None if self.options.dry_run else StopOrder(state / "line-stop.txt", self.announcer.add)
+        over = self.oversight = Oversight(station, self.outputs, kept, self.announcer.add, self.manager, clock, order)
         first_part_id, fail = kept.first_part_id, over.line_lost
         self.line = self.wait.opened(
             lambda: assemble(station, self.outputs, state, kept.records, first_part_id, fail, over.stop_line, clock, self.stack)
@@ -292,16 +291,3 @@ class Inspection:
             self.say(f"edge-inspect: {log.dropped} verdicts were not written ({log.failure or 'the log was too slow'})", "red")
             return EXIT_FAILED
         return EXIT_OK
-
-
-def _begun(budget: RestartBudget | None) -> str:
-    try:
-        return budget.begin() if budget is not None else ""
-    except OutputError:  # a full disk is no reason to stop a line
-        return ""
-
-
-def _ended(budget: RestartBudget | None) -> None:
-    with suppress(OutputError):
-        if budget is not None:
-            budget.ended()

@@ -7,7 +7,7 @@ from edge.line.reject_confirm import Confirm, Confirmation
 
 
 class LineStop:
-    """Once it says stop it goes on saying so until ``reset`` by a person; ``reason`` is the first, empty while the line may run.
+    """Once it says stop it goes on saying so; ``reason`` is the first, empty while the line may run.
 
     rejects_in_a_row: None where any number may follow. failed_confirms: so many in a row.
     """
@@ -43,11 +43,6 @@ class LineStop:
             if self._failed >= self._most_failed:
                 what = "a reject was" if self._failed == 1 else f"{self._failed} rejects in a row were"
                 self._stop(f"{what} not confirmed, part {confirmation.part_id} may have gone on")
-
-    def reset(self) -> None:
-        """A person has looked and says that the line may run."""
-        self._rejects = self._failed = 0
-        self.reason = ""
 
     def _stop(self, reason: str) -> None:
         if not self.reason:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from edge.clock import Clock
-from edge.errors import LineError
+from edge.errors import LineError, OutputError
 from edge.line.guarded_line import GuardedLine
 from edge.line.heartbeat_line import HeartbeatLine
 from edge.line.output_lines import OutputLines
@@ -19,6 +19,7 @@ from edge.supervision.challenge_announcement import ChallengeAnnouncement
 from edge.supervision.line_states import LineStates, Transition
 from edge.supervision.service_manager import ServiceManager
 from edge.supervision.state_outputs import StateOutputs
+from edge.supervision.stop_order import StopOrder
 from edge.supervision.watchdog import Watchdog
 
 HEARTBEAT_MS = 200
@@ -29,7 +30,10 @@ LINE_STOP = "line stop"
 
 
 class Oversight:
-    """``states`` from the start; ``guard`` makes the rest, once there is a line. announce: one line for people, must not wait."""
+    """``states`` from the start; ``guard`` makes the rest, once there is a line. announce: one line for people, must not wait.
+
+    order: None where nothing is kept; where one stands from a run before, the line is stopped from ``guard`` on.
+    """
 
     def __init__(
         self,
@@ -39,8 +43,9 @@ class Oversight:
         announce: Callable[[str], None],
         manager: ServiceManager,
         clock: Clock,
+        order: StopOrder | None = None,
     ) -> None:
-        self._station, self._outputs, self._kept, self._announce = station, outputs, kept, announce
+        self._station, self._outputs, self._kept, self._announce, self._order = station, outputs, kept, announce, order
         self._manager, self._clock = manager, clock
         self._lamps = StateOutputs(outputs, station.shadow, self._changed)
         self.states = LineStates(self._drive_lamps, clock)
@@ -58,14 +63,21 @@ class Oversight:
         stack.callback(self._heartbeat.close)
         limit_ns = longest_ms * 1_000_000
         self.watchdog = Watchdog(limit_ns, self._late, lambda: self.states.clear("watchdog"), self._manager, clock)
+        if self._order is not None and (reason := self._order.standing()):
+            self._stop(reason)
         return self.guarded
 
     def stop_line(self, reason: str) -> None:
         """No part may go on, for ``reason``; only a person ends that. Any thread, also the reject line's own: raises nothing."""
-        with suppress(LineError):  # no output says stop any more: so much the more must no part pass
-            self._lamps.stop_line()
-        with suppress(LineError):
-            self.states.fail(LINE_STOP, f"{reason}; look for it, then start edge-inspect anew")
+        self._stop(reason)
+        if self._order is not None:
+            self._order.give(reason)
+
+    def ended(self) -> None:
+        """The run came to an orderly end, everything is closed: a stop no longer holds."""
+        if self._order is not None:
+            with suppress(OutputError):  # the line stands on, and says which file to remove
+                self._order.lift()
 
     def line_lost(self, what: str, reason: str) -> None:
         """A line, in or out, is of no use any more; any thread. The run ends at the next beat: a chip that returns is another."""
@@ -97,6 +109,12 @@ class Oversight:
             self.states.weaken("precision", degraded)
         else:
             self.states.clear("precision")
+
+    def _stop(self, reason: str) -> None:
+        with suppress(LineError):  # no output says stop any more: so much the more must no part pass
+            self._lamps.stop_line()
+        with suppress(LineError):
+            self.states.fail(LINE_STOP, f"{reason}; look for it, then start edge-inspect anew")
 
     def _drive_lamps(self, change: Transition) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -41,7 +42,8 @@ def this_moment() -> Start:
 class RestartBudget:
     """At most ``starts`` within ``minutes`` of one boot, not counting those that ended as they should.
 
-    path: a file in the state folder, one for each instance. ``reset``, a reboot, or removing the file gives the whole budget back.
+    path: a file in the state folder, one for each instance. A reboot, or removing the file, gives the whole budget back. Where it
+    cannot be written nothing is counted: a full disk is no reason to stop a line.
     """
 
     def __init__(self, path: Path, starts: int = 5, minutes: float = 10, now: Callable[[], Start] = this_moment) -> None:
@@ -49,10 +51,7 @@ class RestartBudget:
         self._mine: Start | None = None
 
     def begin(self) -> str:
-        """Count this start; why the program must stay in FAULT, empty while the budget lasts.
-
-        Raises OutputError where it cannot be written, which the budget of a machine with a full disk is not worth stopping for.
-        """
+        """Count this start; why the program must stay in FAULT, empty while the budget lasts."""
         now = self._now()
         recent = [one for one in self._read() if one.boot == now.boot and 0 <= now.at_ns - one.at_ns < self._within_ns]
         self._mine = now
@@ -67,17 +66,13 @@ class RestartBudget:
         )
 
     def ended(self) -> None:
-        """This start came to an orderly end and no longer counts. Raises OutputError."""
+        """This start came to an orderly end and no longer counts."""
         if self._mine is not None:
             left = self._read()
             if self._mine in left:
                 left.remove(self._mine)
                 self._write(left)
             self._mine = None
-
-    def reset(self) -> None:
-        """Give the whole budget back. Raises OutputError."""
-        self._write([])
 
     def _read(self) -> list[Start]:
         try:
@@ -86,9 +81,7 @@ class RestartBudget:
             return []
 
     def _write(self, starts: list[Start]) -> None:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{self._path.parent}: cannot write there: {error.strerror}; choose another --state") from error
         content = json.dumps(Starts(starts=starts).model_dump())
-        write_file(self._path, content.encode() + b"\n")
+        with suppress(OSError, OutputError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(self._path, content.encode() + b"\n")

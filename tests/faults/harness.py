@@ -39,9 +39,9 @@ class Outcome:
         """source → fault."""
         return {one["source"]: one["fault"] for one in self.injected if one["kind"] == "fault"}
 
-    def line(self) -> list[tuple[int, bool]]:
-        """(monotonic nanoseconds, rejecting) of each time the reject line was driven, the request first."""
-        return [(one["at_ns"], one["value"]) for one in self.injected if one["kind"] == "line" and one["line"] == REJECT_LINE]
+    def line(self, name: str = REJECT_LINE) -> list[tuple[int, bool]]:
+        """(monotonic nanoseconds, rejecting) of each time the reject line, or another, was driven, the request first."""
+        return [(one["at_ns"], one["value"]) for one in self.injected if one["kind"] == "line" and one["line"] == name]
 
     def given_back(self) -> bool:
         """True where the program gave the line back itself; after a kill it is what kernel and pull make of it."""

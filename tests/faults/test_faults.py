@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 
 from edge.triggers.software import SOCKET, TriggerSender
 from tests.faults.harness import FaultBench
+from tests.until import until
 
 EACH = ("timeout", "lost", "driver", "black", "old", "size", "engine", "memory", "nan", "infinite")
 
@@ -169,3 +171,33 @@ def test_every_fault_of_a_triggered_part_takes_it_out_and_is_on_record(bench: Fa
     due = [verdict["trigger_ns"] + 450_000_000 for verdict in result.verdicts if verdict["outcome"] == "PASS"]
     for at_ns, rejecting in result.line()[1:]:
         assert rejecting or min(abs(at_ns - when) for when in due) < 200_000_000
+
+
+def test_a_stopped_conveyor_stands_when_the_program_was_killed_until_somebody_ends_and_starts_it(
+    bench: FaultBench, tmp_path: Path
+) -> None:
+    bench.write_parts(400, bad_every=1)
+    station = tmp_path / "station.yaml"
+    station.write_text(TRIGGERED + "line_stop: {rejects_in_a_row: 2}\n")
+    order = bench.bundle.parent / "line-stop.txt"
+
+    def conveyor(how: signal.Signals, when: Callable[[], bool]) -> list[bool]:
+        """Parts until ``when``, then the program ends; the levels of the stop line."""
+
+        def send(process: subprocess.Popen[str]) -> None:
+            sender = TriggerSender(bench.bundle.parent / SOCKET)
+            until(lambda: sender.send() or time.sleep(0.1) or when())
+            sender.close()
+            process.send_signal(how)
+
+        result = bench.run({}, "--station", str(station), kill=send)
+        result.assert_safe()
+        return [level for _, level in result.line("stop line (recording)")]
+
+    def judged() -> bool:
+        return bool((bench.folder / f"run{bench.runs}" / "verdicts.jsonl").read_bytes().count(b"outcome"))
+
+    assert conveyor(signal.SIGKILL, order.exists) == [True, False, True]
+    assert set(conveyor(signal.SIGKILL, judged)) == {True}
+    assert set(conveyor(signal.SIGTERM, judged)) == {True}
+    assert False in conveyor(signal.SIGTERM, judged)

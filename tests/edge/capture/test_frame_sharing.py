@@ -7,7 +7,7 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from edge.frame import Frame
 from edge.live import newest_server
 from edge.live.newest_server import MOST_READERS
 from edge.storage.private_socket import is_served, short_path
+from tests.until import until
 
 CLOCK = SystemClock()
 SETTINGS = CameraSettings(exposure_us=8000, gain=2)
@@ -60,13 +61,6 @@ def inspection(tmp_path: Path) -> Iterator[Inspection]:
     assert made.server.failure is None
     assert not (tmp_path / SOCKET).exists()
     assert list(tmp_path.iterdir()) == []
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_a_reader_gets_the_newest_picture_each_once_and_with_its_settings(inspection: Inspection) -> None:

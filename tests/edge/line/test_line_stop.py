@@ -35,8 +35,6 @@ def test_a_bad_part_that_may_have_gone_on_stops_it_at_once_and_the_first_reason_
     assert stop.reason == "part 4 is not good and may have gone on: the reject line came too late"
     stop.finished(left(6, Action.PASSED))
     assert stop.stopped
-    stop.reset()
-    assert not stop.stopped
 
 
 @pytest.mark.parametrize(("most", "stops_after"), [(1, 1), (2, 4)])
@@ -56,13 +54,3 @@ def test_any_number_of_rejects_may_follow_where_none_is_named() -> None:
     for index in range(100):
         stop.finished(left(index, Action.REJECTED))
     assert not stop.stopped
-
-
-def test_after_a_reset_the_count_begins_again() -> None:
-    stop = LineStop(2, 1)
-    stop.finished(left(0, Action.REJECTED))
-    stop.reset()
-    stop.finished(left(1, Action.REJECTED))
-    assert not stop.stopped
-    stop.finished(left(2, Action.REJECTED))
-    assert stop.reason == "2 parts in a row were rejected, the last was part 2"

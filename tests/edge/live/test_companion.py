@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from edge.clock import SystemClock
 from edge.live import companion
 from edge.live.companion import NICENESS, Companion
+from tests.until import until
 
 CHILD = """
 import os, sys, time
@@ -32,13 +32,6 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 Path(sys.argv[1]).write_text("here")
 time.sleep(60)
 """
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def running(pid: int) -> bool:

@@ -6,8 +6,7 @@ import http.client
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from edge.page.roles import Role
 from edge.records.part_records import FILE, FOLDER
 from edge.records.record_query import RecordQuery
 from tests.tiny_bundle import part_image
+from tests.until import until
 
 PASSWORD = "parts-go-by-42"
 STATION = """
@@ -30,13 +30,6 @@ lines: {backend: recording}
 reject_pulse_ms: 20
 page: {shifts: ["00:00"]}
 """
-
-
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def free_port() -> int:

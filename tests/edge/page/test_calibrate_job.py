@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,7 @@ from edge.errors import ConfigError
 from edge.page.calibrate_job import CalibrateJob, JobState
 from edge.page.roles import Role
 from tests.edge.page.conftest import Page, form_token
-
-
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+from tests.until import until
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ pytest.importorskip("uvicorn")
 
 from edge.records.part_records import FILE, FOLDER
 from edge.records.record_query import RecordQuery
-from tests.edge.page.running_line import Line, until
+from tests.edge.page.running_line import Line
 from tests.tiny_bundle import part_image
+from tests.until import until
 
 
 class Viewer:

@@ -21,7 +21,8 @@ from edge.page import page_server
 from edge.page.page_config import PageConfig
 from edge.station_config import StationConfig
 from edge.storage.strict_yaml import load_yaml_text, parse
-from tests.edge.page.running_line import free_port, until
+from tests.edge.page.running_line import free_port
+from tests.until import until
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "page.md"
 

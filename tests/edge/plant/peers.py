@@ -7,12 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -21,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.until import until
+
 DAY = timedelta(days=1)
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-WAIT_S = 30.0
 
 needs_mosquitto = pytest.mark.skipif(
     MOSQUITTO is None, reason="NOT RUN: no mosquitto broker here; apt-get install mosquitto to prove MQTT against a real one"
@@ -35,14 +33,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def until(condition: Callable[[], Any], what: str = "") -> Any:
-    end = time.monotonic() + WAIT_S
-    while not (found := condition()):
-        assert time.monotonic() < end, what or "it did not come about"
-        time.sleep(0.01)
-    return found
 
 
 class Mosquitto:

@@ -18,10 +18,11 @@ from edge.live.live_reader import LiveReader
 from edge.live.live_status import LiveStatus
 from edge.plant.outbox import KILLED
 from edge.plant.register_map import STATES
-from tests.edge.plant.peers import Mosquitto, free_port, needs_mosquitto, until
+from tests.edge.plant.peers import Mosquitto, free_port, needs_mosquitto
 from tests.edge.plant.test_modbus import Plc
 from tests.edge.plant.test_mqtt import Listener, once
 from tests.tiny_bundle import part_image
+from tests.until import until
 
 STATION = """
 trigger: {kind: software}

@@ -23,8 +23,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from edge.plant import metrics
 from edge.plant.metrics import MOST_PEERS, families
 from edge.plant.plant_config import CONFIG, MetricsConfig, MqttConfig, PlantConfig
-from tests.edge.plant.peers import free_port, until
+from tests.edge.plant.peers import free_port
 from tests.edge.plant.plant_scene import Scene, status
+from tests.until import until
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "edge-inspect.json").read_text())

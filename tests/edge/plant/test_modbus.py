@@ -18,8 +18,9 @@ from edge.plant.modbus_server import MOST_PEERS
 from edge.plant.plant_config import ModbusConfig, PlantConfig
 from edge.plant.register_map import BY_NAME, LENGTH, OUTCOMES, decode
 from edge.triggers.software import SOCKET, SoftwareTrigger
-from tests.edge.plant.peers import free_port, until
+from tests.edge.plant.peers import free_port
 from tests.edge.plant.plant_scene import Scene
+from tests.until import until
 
 
 class Plc:

@@ -21,8 +21,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.plant import mqtt_client
 from edge.plant.part_result import PartResult
 from edge.plant.plant_config import CONFIG, MqttConfig, PlantConfig
-from tests.edge.plant.peers import Amqtt, Authority, Mosquitto, free_port, needs_mosquitto, until
+from tests.edge.plant.peers import Amqtt, Authority, Mosquitto, free_port, needs_mosquitto
 from tests.edge.plant.plant_scene import Scene, status
+from tests.until import until
 
 
 class Listener:

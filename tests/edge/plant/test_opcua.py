@@ -17,8 +17,9 @@ from cryptography import x509
 
 from edge.plant.opcua_nodes import LINE, NAMESPACE, RESULT
 from edge.plant.plant_config import OpcUaConfig, PlantConfig
-from tests.edge.plant.peers import Authority, free_port, until
+from tests.edge.plant.peers import Authority, free_port
 from tests.edge.plant.plant_scene import Scene, status
+from tests.until import until
 
 Result = TypeVar("Result")
 

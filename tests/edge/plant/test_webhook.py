@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from edge.plant import keep_running
 from edge.plant.plant_config import PlantConfig, WebhookConfig
 from edge.plant.webhook import REFUSAL
-from tests.edge.plant.peers import Authority, free_port, until
+from tests.edge.plant.peers import Authority, free_port
 from tests.edge.plant.plant_scene import Scene
+from tests.until import until
 
 
 class Server:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,23 +21,33 @@ from edge.station_config import StationConfig
 from edge.supervision.oversight import Oversight
 from edge.supervision.service_manager import ServiceManager
 from edge.supervision.states import State
+from edge.supervision.stop_order import StopOrder
+from tests.until import until
+
+
+@contextmanager
+def watched(state: Path) -> Iterator[Oversight]:
+    """A run that has passed its self-test, its lines recorded; killed at the end unless ``ended`` is called."""
+    clock, station = ManualClock(), StationConfig(lines=LinesConfig(backend="recording"))
+    with ExitStack() as stack:
+        outputs = stack.enter_context(OutputLines(station.lines, clock))
+        kept = Keeping(station, state, False, None, clock, lambda text: None)
+        stack.callback(kept.close)
+        order = StopOrder(state / "line-stop.txt", lambda text: None)
+        made = Oversight(station, outputs, kept, lambda text: None, ServiceManager({}), clock, order)
+        gate = RejectGate(100, 1000)
+        parts = FreeLine(gate, RejectLine(None, gate, clock))
+        stack.callback(parts.close)
+        made.guard(parts, state, stack)
+        made.states.opened()
+        made.states.test_passed()
+        yield made
 
 
 @pytest.fixture
 def over(tmp_path: Path) -> Iterator[Oversight]:
-    clock, station = ManualClock(), StationConfig(lines=LinesConfig(backend="recording"))
-    with ExitStack() as stack:
-        outputs = stack.enter_context(OutputLines(station.lines, clock))
-        kept = Keeping(station, tmp_path, False, None, clock, lambda text: None)
-        stack.callback(kept.close)
-        made = Oversight(station, outputs, kept, lambda text: None, ServiceManager({}), clock)
-        gate = RejectGate(100, 1000)
-        parts = FreeLine(gate, RejectLine(None, gate, clock))
-        stack.callback(parts.close)
-        made.guard(parts, tmp_path, stack)
-        made.states.opened()
-        made.states.test_passed()
-        yield made
+    with watched(tmp_path) as over:
+        yield over
 
 
 def test_a_lost_input_is_a_fault_at_once_and_ends_the_run_at_the_next_beat(over: Oversight) -> None:
@@ -78,3 +88,16 @@ def test_a_line_lost_after_a_stop_does_not_end_the_run_which_would_start_the_con
     over.beat()
     assert not over.states.outputs.passes
     assert set(over.states.faults) == {"line stop", "reject confirm"}
+
+
+def test_a_stop_outlasts_a_run_that_dies_and_ends_with_the_next_orderly_end(tmp_path: Path) -> None:
+    with watched(tmp_path) as over:
+        over.stop_line("part 7 is not good and may have gone on")
+    until((tmp_path / "line-stop.txt").exists)
+    for _ in range(2):
+        with watched(tmp_path) as over:
+            assert over.states.state is State.FAULT
+            assert "part 7 is not good and may have gone on (" in over.states.faults["line stop"]
+    over.ended()
+    with watched(tmp_path) as over:
+        assert over.states.state is State.READY
