@@ -14,7 +14,9 @@ from edge.slots.calibration_slot import SlotStore
 from tools.benchmark import page_viewers
 from tools.benchmark.page_viewers import PageViewers, measure_page_viewers
 
-FIGURES = PageViewers(5, 60, [(1.0, 2.0), (3.0, 3.5), (2.0, 1.0)], [(1.0, 1.0)] * 3, 9.0, 8.0, 370, 370, 12, [60], 0)
+FIGURES = PageViewers(
+    5, 60, [(1.0, 2.0), (3.0, 3.5), (2.0, 1.0)], [(1.0, 1.0)] * 3, 9.0, 8.0, 370, 370, 12, [60], {"deadline missed by … ms": 2}
+)
 
 
 def test_what_is_added_is_the_median_over_the_pairs() -> None:

@@ -33,7 +33,7 @@ class PageViewers:
     same of the CPU time that edge-inspect itself took for a part, which other load on the machine changes little.
 
     page_parts: parts that the page counted in the end, recorded: those of the records; drawn: parts that each viewer was given for
-    its trend, of all that came while it watched.
+    its trend, of all that came while it watched; faults: why parts were at fault, figures left out, → how many.
     """
 
     viewers: int
@@ -46,7 +46,7 @@ class PageViewers:
     recorded: int
     pictures: int
     drawn: list[int]
-    faults: int
+    faults: dict[str, int]
 
     @property
     def failures(self) -> list[str]:
@@ -68,7 +68,8 @@ class PageViewers:
         cpu = (f"{statistics.median(column):.2f}" for column in zip(*self.cpu_pairs, strict=True))
         table.add_row("CPU of edge-inspect a part, ms", *cpu)
         table.add_row("parts recorded, counted by the page", str(self.recorded), str(self.page_parts))
-        table.add_row("of them at fault", str(self.faults), "")
+        for reason, count in self.faults.items():
+            table.add_row(f"of them FAULT, {reason}", str(count), "")
         table.add_row("pictures fetched", "", str(self.pictures))
         for line in self.failures:
             table.add_row(line)
@@ -109,7 +110,7 @@ def measure_page_viewers(store: SlotStore, images: Path, viewers: int, pairs: in
     longest = {watched: max(max(block) for block in found) for watched, found in blocks.items()}
     return PageViewers(
         viewers, parts, list(zip(medians[False], medians[True], strict=True)), list(zip(cpu[False], cpu[True], strict=True)),
-        longest[False], longest[True], counter.counted, total.parts, pictures, drawn, total.outcomes.get("FAULT", 0),
+        longest[False], longest[True], counter.counted, total.parts, pictures, drawn, total.reasons,
     )  # fmt: skip
 
 
