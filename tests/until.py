@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 
-def until(condition: Callable[[], Any], what: str = "", seconds: float = 60) -> Any:
-    """The first value of ``condition`` that counts as true; fails with ``what`` where none came within ``seconds``."""
+def until(condition: Callable[[], Any], told: Callable[[], Any] | str = "it did not come about", seconds: float = 60) -> Any:
+    """The first value of ``condition`` that counts as true; fails with ``told``, asked then, where none came within ``seconds``."""
     end = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < end, what or "it did not come about"
+        assert time.monotonic() < end, told() if callable(told) else told
         time.sleep(0.01)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -140,7 +141,8 @@ def test_a_broker_that_refuses_a_message_has_not_got_it(scene: Scene, tmp_path: 
     broker = Mosquitto(tmp_path / "broker", f"allow_anonymous true\nacl_file {acl}\n")
     scene.inspect(3)
     scene.start(config(broker.port))
-    until(lambda: "Not authorized" in scene.weakness("mqtt"))
+    # mosquitto 2.0 ends the connection behind a refusal, and with more on its way the kernel may take the refusal back.
+    until(lambda: re.search("Not authorized|connection is lost", scene.weakness("mqtt")), lambda: scene.told)
     assert scene.weakness("mqtt").count("\n") == 0
     broker.stop()
     acl.write_text("topic readwrite edge-inspect/line/#\n")
