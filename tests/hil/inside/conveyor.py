@@ -9,7 +9,7 @@ from edge.frame import Image
 from tests.hil.inside.chip import Chip
 from tests.hil.inside.inspector import Record
 from tests.hil.inside.line_watch import LineWatch
-from tests.hil.inside.station import DELAY_MS, MS, PITCH_S, PULSE_MS, TICK_MS
+from tests.hil.inside.station import DELAY_MS, EXPOSURE_WITHIN_MS, MS, PITCH_S, PULSE_MS, TICK_MS
 from tests.hil.inside.virtual_camera import VirtualCamera
 
 
@@ -27,6 +27,7 @@ class Conveyor:
         for good in parts:
             began = time.monotonic()
             if good is not self._shown:
+                self._hold()
                 self._camera.show(self._pictures[good])
                 self._shown = good
             if self.came:
@@ -34,6 +35,12 @@ class Conveyor:
                 time.sleep(max(0.0, PITCH_S - since / 1e9))
             self.came.append((good, self._chip.pulse("eye")))
             assert time.monotonic() - began < 5
+
+    def _hold(self) -> None:
+        """The last part stays under the camera for as long as a picture of it may be taken."""
+        if self.came:
+            since_ns = time.monotonic_ns() - self.came[-1][1]
+            time.sleep(max(0.0, EXPOSURE_WITHIN_MS / 1e3 - since_ns / 1e9))
 
 
 def assert_accounted_for(

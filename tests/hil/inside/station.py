@@ -11,7 +11,7 @@ MS = 1_000_000
 TICK_MS = 20
 """Nothing in this machine is promised nearer than that: two of its ticks."""
 PULSE_MS, DELAY_MS, DEADLINE_MS = 70, 600, 500
-TOLERANCE_MS = 30
+TOLERANCE_MS, EXPOSURE_WITHIN_MS = 30, 300
 PITCH_S = 0.14
 """From part to part: so much longer than a pulse that one machine's short standstill mixes up no two of them."""
 AT_THE_ARM_S = (DELAY_MS + 2 * PULSE_MS) / 1e3
@@ -33,7 +33,12 @@ def triggered(**more: Any) -> dict[str, Any]:
     """A part for each pulse of the photo-eye."""
     station = free(
         trigger={"kind": "photo_eye", "eye": {"chip": LABEL, "line": "eye"}},
-        timing={"deadline_ms": DEADLINE_MS, "reject_delay_ms": DELAY_MS, "tolerance_ms": TOLERANCE_MS, "exposure_within_ms": 300},
+        timing={
+            "deadline_ms": DEADLINE_MS,
+            "reject_delay_ms": DELAY_MS,
+            "tolerance_ms": TOLERANCE_MS,
+            "exposure_within_ms": EXPOSURE_WITHIN_MS,
+        },
     )
     return _with(station, more)
 

@@ -39,8 +39,8 @@ def test_a_camera_that_is_unplugged_and_comes_back_is_taken_up_again(
     lines.wait_for("fault", False, gone_ns, 2)
     time.sleep(1.0)
     assert not any(change.level for change in lines.of("reject", safe_ns))
-    camera.plug_in()
     back_ns = time.monotonic_ns()
+    camera.plug_in()
     again = lines.wait_for("reject", True, back_ns, 5)
     assert chip.level("ready")
     assert [one["reason"] for one in inspector.verdicts if one["outcome"] == "FAULT" and "gives no more frames" in one["reason"]]
@@ -64,8 +64,8 @@ def test_a_camera_that_comes_back_under_another_number_is_found_and_no_other_is_
         camera.unplug()
         gone_ns = time.monotonic_ns()
         safe_from(lines, gone_ns, PASS_VALID_MS + TICK_MS)
-        camera.plug_in()
         back_ns = time.monotonic_ns()
+        camera.plug_in()
         assert device(CAPTURE) != was
         lines.wait_for("reject", True, back_ns, 8)
     finally:
@@ -85,8 +85,9 @@ def test_a_stalled_camera_rejects_and_is_taken_up_again(
     safe_ns = safe_from(lines, stalled_ns, PASS_VALID_MS + 100 + TICK_MS)
     lines.wait_for("fault", False, stalled_ns, 6)
     assert not any(change.level for change in lines.of("reject", safe_ns))
+    right_ns = time.monotonic_ns()
     camera.stall(False)
-    lines.wait_for("reject", True, time.monotonic_ns(), 10)
+    lines.wait_for("reject", True, right_ns, 10)
     assert inspector.stop() == 0
 
 
@@ -124,8 +125,9 @@ def test_noise_of_a_lost_signal_never_passes(camera: VirtualCamera, chip: Chip, 
     after = [one for one in inspector.verdicts if (one["exposed_ns"] or one["decided_ns"]) > safe_ns]
     assert after
     assert all(one["outcome"] == "FAULT" and "no signal at its input" in one["reason"] for one in after), after[:3]
+    right_ns = time.monotonic_ns()
     camera.lose_signal(False)
-    lines.wait_for("reject", True, time.monotonic_ns(), 8)
+    lines.wait_for("reject", True, right_ns, 8)
     assert inspector.stop() == 0
 
 
@@ -165,8 +167,9 @@ def test_a_frozen_image_is_told_without_an_eye_too(
     safe_ns = safe_from(lines, frozen_ns, 3000)
     time.sleep(1)
     assert not any(change.level for change in lines.of("reject", safe_ns))
+    right_ns = time.monotonic_ns()
     camera.show(good)
-    lines.wait_for("reject", True, time.monotonic_ns(), 5)
+    lines.wait_for("reject", True, right_ns, 5)
     assert inspector.stop() == 0
 
 

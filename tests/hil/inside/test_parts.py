@@ -14,7 +14,7 @@ from tests.hil.inside.chip import Chip
 from tests.hil.inside.conveyor import Conveyor, assert_accounted_for
 from tests.hil.inside.inspector import Inspector
 from tests.hil.inside.line_watch import LineWatch
-from tests.hil.inside.station import AT_THE_ARM_S, DELAY_MS, LABEL, MS, PULSE_MS, TICK_MS, free, triggered
+from tests.hil.inside.station import AT_THE_ARM_S, DELAY_MS, LABEL, MS, PULSE_MS, TICK_MS, TOLERANCE_MS, free, triggered
 from tests.hil.inside.virtual_camera import VirtualCamera
 
 Start = Callable[..., Inspector]
@@ -55,8 +55,11 @@ def test_parts_that_cannot_be_told_apart_and_bounces_let_nothing_pass(
         time.sleep(0.04)
     inspector.until_judged(2)
     time.sleep(AT_THE_ARM_S)
-    assert not any(change.level for change in lines.of("reject", began_ns))
     assert inspector.stop() == 0
+    first, second = (one["trigger_ns"] for one in inspector.records().values())
+    if second - first >= (PULSE_MS + TOLERANCE_MS) * MS:
+        pytest.skip(f"the second pulse came {(second - first) / MS:.0f} ms after the first: the harness was held up")
+    assert not any(change.level for change in lines.of("reject", began_ns))
     # The first may have been a PASS in the log, before the second was seen; what counts is the record.
     assert [(one["outcome"], one["action"]) for one in inspector.records().values()] == [("FAULT", "rejected")] * 2
     assert all("too close" in one["reason"] for one in inspector.records().values())
