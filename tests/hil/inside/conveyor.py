@@ -20,6 +20,7 @@ class Conveyor:
         self._camera, self._chip = camera, chip
         self._pictures = {True: good, False: bad}
         self._shown: bool | None = None
+        self._left_ns = 0
         self.came: list[tuple[bool, int]] = []
 
     def run(self, parts: Iterable[bool]) -> None:
@@ -27,20 +28,18 @@ class Conveyor:
         for good in parts:
             began = time.monotonic()
             if good is not self._shown:
-                self._hold()
+                self._wait(EXPOSURE_WITHIN_MS / 1e3)  # a picture of the last part may be taken for so long
                 self._camera.show(self._pictures[good])
                 self._shown = good
-            if self.came:
-                since = time.monotonic_ns() - self.came[-1][1]
-                time.sleep(max(0.0, PITCH_S - since / 1e9))
+            self._wait(PITCH_S)
             self.came.append((good, self._chip.pulse("eye")))
+            self._left_ns = time.monotonic_ns()
             assert time.monotonic() - began < 5
 
-    def _hold(self) -> None:
-        """The last part stays under the camera for as long as a picture of it may be taken."""
-        if self.came:
-            since_ns = time.monotonic_ns() - self.came[-1][1]
-            time.sleep(max(0.0, EXPOSURE_WITHIN_MS / 1e3 - since_ns / 1e9))
+    def _wait(self, seconds: float) -> None:
+        """Until so long after the last part was in the beam for certain: its edge may come later than the pulse was begun."""
+        since_ns = time.monotonic_ns() - self._left_ns
+        time.sleep(max(0.0, seconds - since_ns / 1e9))
 
 
 def assert_accounted_for(
