@@ -1,8 +1,9 @@
-"""The camera: opens, delivers, at which rate, with its exposure held."""
+"""The camera: opens, delivers, at which rate and how late, with its exposure held."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import median
 
 import cv2
 
@@ -37,11 +38,13 @@ def check_camera(station: StationConfig, slot: CalibrationSlot | None, state: Pa
             config = config.model_copy(update={"source": SHARED})
         expected = slot.record.camera_settings if slot is not None else None
         with open_calibrated_camera(config, clock, expected, state / SOCKET) as camera:
-            frames, seconds = _read(camera, config.read_timeout_ms, clock)
+            frames, ages_ms, seconds = _read(camera, config.read_timeout_ms, clock)
             if not frames:
                 findings.failed("camera", f"{camera.name}: has no pictures", "correct `camera: source:`")
                 return
             _tell_rate(camera, frames, seconds, config.frames_per_second, held, findings)
+            if camera.live and not held:
+                _tell_latency(median(ages_ms), config.max_age_ms, findings)
             if camera.live and expected is not None:
                 findings.ok("exposure", f"held as calibrated: {expected.describe()}")
             elif camera.live and slot is not None:
@@ -49,17 +52,30 @@ def check_camera(station: StationConfig, slot: CalibrationSlot | None, state: Pa
                                  "calibrate from the camera: calibrate --camera")  # fmt: skip
 
 
-def _read(camera: Camera, timeout_ms: int, clock: Clock) -> tuple[list[Frame], float]:
+def _read(camera: Camera, timeout_ms: int, clock: Clock) -> tuple[list[Frame], list[float], float]:
+    """Frames, how old each was when it was at hand in milliseconds, and the seconds from the first to the last."""
     frames: list[Frame] = []
+    ages_ms: list[float] = []
     started = clock.monotonic_ns()
     try:
         while len(frames) < FRAMES:
             frames.append(camera.read(timeout_ms))
+            now = clock.monotonic_ns()
+            ages_ms.append((now - frames[-1].exposed_ns) / 1e6)
             if len(frames) == 1:
-                started = clock.monotonic_ns()  # the first one may wait for the sensor
+                started = now  # the first one may wait for the sensor
     except EndOfStream:
         pass
-    return frames, (clock.monotonic_ns() - started) / 1e9
+    return frames, ages_ms, (clock.monotonic_ns() - started) / 1e9
+
+
+def _tell_latency(age_ms: float, most_ms: int, findings: Findings) -> None:
+    words = f"{age_ms:.0f} ms from the driver's time stamp until a picture is at hand"
+    if age_ms >= most_ms:
+        findings.failed("camera latency", f"{words}, `camera: max_age_ms` allows {most_ms}: every part would be a FAULT",
+                        "take a smaller picture, another pixel format or port, or allow more where the line can wait")  # fmt: skip
+    else:
+        findings.ok("camera latency", words)
 
 
 def _tell_rate(camera: Camera, frames: list[Frame], seconds: float, wanted: float | None, held: bool, findings: Findings) -> None:

@@ -11,6 +11,8 @@ from edge.errors import FlashError
 from edge.jetpack_releases import JetPackRelease
 
 NEEDED = ("libnvinfer", "python3-libnvinfer", "cuda-")
+COMPILER = ("python3-dev", "g++")
+"""What PyCUDA is built with at first boot; NVIDIA's sample root may have it, a smaller one has not."""
 _DEB = re.compile(r"(?P<name>[^_]+)_(?P<version>[^_]+)_(?P<arch>arm64|all)\.deb")
 
 
@@ -25,7 +27,9 @@ class JetPackSource:
     def words(self) -> str:
         """For people."""
         if self.kind == "debs":
-            return f"{len(self.debs)} packages go onto the device and are installed at its first boot, without a network"
+            words = f"{len(self.debs)} packages go onto the device and are installed at its first boot, without a network"
+            missing = [name for name in COMPILER if not any(one.name.startswith(f"{name}_") for one in self.debs)]
+            return f"{words}; {' and '.join(missing)}, not among them, must be in its root already" if missing else words
         if self.kind == "apt":
             return "the device fetches nvidia-jetpack by its own apt at its first boot: it needs internet then"
         return "it is on the device already"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
 import shutil
@@ -88,6 +89,31 @@ def test_a_plan_changes_nothing_and_is_told_as_table_and_as_json(
     assert (station["mode"], station["owner"], len(station["sha256"])) == ("0644", "root:root", 64)
     assert files_below(tmp_path) == before
     assert bsp.calls() == []
+
+
+@pytest.mark.parametrize("compiler", [(), ("python3-dev_3.10.6-1", "g++_11.2.0-1")])
+def test_packages_for_a_site_without_internet_go_onto_the_device(wanted: Wanted, tmp_path: Path, compiler: tuple[str, ...]) -> None:
+    bsp = make_bsp(tmp_path / "Linux_for_Tegra")
+    debs = tmp_path / "debs"
+    debs.mkdir()
+    names = [
+        "libnvinfer10_10.3.0.30-1+cuda12.5",
+        "python3-libnvinfer_10.3.0.30-1+cuda12.5",
+        "cuda-cudart-12-6_12.6.68-1",
+        *compiler,
+    ]
+    for name in names:
+        (debs / f"{name}_arm64.deb").write_text(name)
+    plan = make_plan(bsp.path, "jetson-orin-nano-devkit", None, 1, debs, None, wanted)
+    record = plan.record()
+    files = {one["path"]: one for one in record["files"]}
+    for name in names:
+        there = files[f"/usr/share/edge-inspect/jetpack-debs/{name}_arm64.deb"]
+        assert there["sha256"] == hashlib.sha256(name.encode()).hexdigest()
+    assert files["/usr/share/edge-inspect/jetpack-source"]["sha256"] == hashlib.sha256(b"debs\n").hexdigest()
+    words = json.dumps(record)
+    assert f"{len(names)} packages go onto the device and are installed at its first boot, without a network" in words
+    assert ("python3-dev and g++, not among them, must be in its root already" in words) is (not compiler)
 
 
 def no_bsp(bsp: Path, _: dict[str, Any]) -> None:
