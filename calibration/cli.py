@@ -68,6 +68,10 @@ def main(arguments: list[str] | None = None) -> int:
 def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot | None:
     """Calibrate as ``options`` say; returns the new slot, active unless --no-activate, None with --dry-run."""
     center, wishes = _wishes(options)
+    if options.report is not None and not options.report.parent.is_dir():
+        raise ConfigError(
+            f"--report {options.report}: there is no folder {options.report.parent}; make it, or choose another place"
+        )
     bundle = open_bundle(bundle_path(options.bundle))
     station, state = load_station(station_path(options.station)), state_path(options.state, bundle.path)
     view = station_view(station, bundle.manifest.graph)
@@ -120,12 +124,12 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
         slot = store.add(content, derived.tensors, references, {REPORT: page, HISTOGRAM: histogram})
         if not options.no_activate:
             store.activate(slot, options.operator, f"calibrated from {normal_dir}")
-        _write_report(options.report, page, histogram)
     if lines is not None:
         lines.made(slot.record.serial, not options.no_activate)
     what = "is there, not active: edge-slots activate" if options.no_activate else "is active:"
     rest = slot.record.serial if options.no_activate else slot.path
     console.print(f"calibration {slot.record.serial} {what} {rest}", highlight=False, soft_wrap=True)
+    _write_report(options.report, page, histogram)  # last: where it cannot be written, what the line uses now has been said
     return slot
 
 

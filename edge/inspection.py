@@ -24,9 +24,9 @@ from edge.engines.build_observer import ConsoleObserver
 from edge.errors import EXIT_FAILED, EXIT_OK, BuildStoppedError
 from edge.inspection_loop import InspectionLoop
 from edge.line.line_assembly import Line, assemble
+from edge.line.lines_in_words import lines_in_words
 from edge.line.output_lines import OutputLines
 from edge.line.part_feed import AheadFeed, Seen
-from edge.line.shadow import WORDS as SHADOW_WORDS
 from edge.line.shadow import without_acting_lines
 from edge.live.companion import Companion
 from edge.live.companions import companions
@@ -159,8 +159,8 @@ class Inspection:
         )
         over.guard(self.line.parts, state, self.stack)
         self.board = LiveBoard(
-            state, over.states, self.camera.name, self._lines_in_words(self.outputs), station.shadow, self._triggers, kept.lost,
-            clock, lambda text: self.say(text, "yellow"), kept.station_sha256(), SystemTree().temperatures,
+            state, over.states, self.camera.name, lines_in_words(self.station, self.outputs), station.shadow, self._triggers,
+            kept.lost, clock, lambda text: self.say(text, "yellow"), kept.station_sha256(), SystemTree().temperatures,
         )  # fmt: skip
         self.stack.callback(self.board.close)
         recorded = kept.records is not None
@@ -178,7 +178,7 @@ class Inspection:
             self.say(f"NOT AS ASKED: {bound.degraded}", "bold yellow")
         self.say(f"calibration {first.slot.record.serial}: {first.slot.describe()}")
         drives = self.station.lines.backend == "gpiod" and not self.station.shadow
-        self.say(self._lines_in_words(self.outputs), "" if drives else "bold yellow")
+        self.say(lines_in_words(self.station, self.outputs), "" if drives else "bold yellow")
         if refused:
             self.say(refused, "bold red")
             self.oversight.states.fail("starts", refused)
@@ -269,15 +269,6 @@ class Inspection:
     def _close_product(self) -> None:
         if self.current is not None:
             self.current.close()
-
-    def _lines_in_words(self, outputs: OutputLines | None) -> str:
-        if outputs is None:
-            return "DRY RUN: no line is driven, and nothing is kept but the verdicts"
-        if self.station.shadow:
-            return SHADOW_WORDS
-        if self.station.lines.backend == "recording":
-            return "RECORDING GPIO: a stand-in; no line is driven, bad parts are not stopped"
-        return "lines: " + ", ".join(outputs.names())
 
     def _last_words(self, loop: InspectionLoop, line: Line) -> int:
         counts = ", ".join(f"{loop.counts[outcome]} {outcome.value}" for outcome in Outcome)

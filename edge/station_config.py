@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from edge.cameras.camera_settings import CameraSettings
 from edge.errors import ConfigError
-from edge.line.line_config import LinesConfig, LineStopConfig, RejectConfirmConfig, StrobeConfig
+from edge.line.line_config import OUTPUTS, LinesConfig, LineStopConfig, RejectConfirmConfig, StrobeConfig
 from edge.line.timing_config import TimingConfig
 from edge.line.trigger_config import TriggerConfig
 from edge.page.page_config import PageConfig
@@ -90,6 +90,28 @@ class StationConfig(StrictModel):
         if value is not None and not value.name:
             raise ValueError(f"expected the path of a picture, got {str(value)!r}; correct the value")
         return value
+
+    @model_validator(mode="after")
+    def _nothing_without_its_trigger(self) -> StationConfig:
+        if self.trigger.kind == "free":
+            for key in ("timing", "strobe", "reject_confirm", "line_stop"):
+                # By value: --print-config writes every key, and what it writes is a station file.
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(
+                        f"`{key}` is of parts that a trigger tells of, and there is none; add `trigger:`, or remove `{key}`"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _each_line_once(self) -> StationConfig:
+        seen = {config.describe(): name for name in OUTPUTS if (config := getattr(self.lines, name)) is not None}
+        inputs = self.trigger.inputs()
+        if self.reject_confirm is not None:
+            inputs["reject_confirm"] = self.reject_confirm.sensor
+        for name, config in inputs.items():
+            if (first := seen.setdefault(config.describe(), name)) != name:
+                raise ValueError(f"`{first}` and `{name}` are both {config.describe()}; give each a line of its own")
+        return self
 
 
 def load_station(path: Path | None) -> StationConfig:

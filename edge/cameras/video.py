@@ -9,6 +9,7 @@ import cv2
 from edge.cameras.base import Camera
 from edge.clock import Clock
 from edge.errors import CameraOpenError, EndOfStream
+from edge.pictures.image_file import IMAGE_SUFFIXES
 
 
 class VideoFileCamera(Camera):
@@ -20,6 +21,10 @@ class VideoFileCamera(Camera):
         self._next = 0
         if not path.is_file():
             raise CameraOpenError(f"{path}: expected a video file, there is none; check the path")
+        if path.suffix.lower() in IMAGE_SUFFIXES:  # OpenCV would take it for a recording of one frame, or of all that are numbered
+            raise CameraOpenError(
+                f"{path}: expected a video file or a folder of pictures, got one picture; name the folder it is in"
+            )
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
             raise CameraOpenError(f"{path}: expected a video file, OpenCV cannot open it; check that it is whole and its codec")

@@ -52,6 +52,13 @@ def test_a_recording_is_calibrated_on_with_each_part_once(
     assert slot["camera_settings"] is None
 
 
+def test_a_picture_is_no_recording(bundle_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cv2.imwrite(str(tmp_path / "part000.png"), different_part(0))
+    assert calibrate(tmp_path / "part000.png", "--bundle", bundle_dir) == 2
+    assert "got one picture; name the folder it is in" in capsys.readouterr().err
+    assert not (bundle_dir.parent / "captures").exists()
+
+
 def test_a_camera_takes_the_folders_place_but_not_both(
     bundle_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

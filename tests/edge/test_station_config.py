@@ -84,6 +84,14 @@ def test_the_documented_line_is_one(tmp_path: Path) -> None:
         ("strobe: {duration_ms: 0}", "greater than 0"),
         ("trigger: {kind: photoeye}", "`trigger.kind`"),
         ("lines: {heartbeat: {chip: a}}", "`lines.heartbeat`: key `line` is missing"),
+        ("timing: {deadline_ms: 90}", "`timing` is of parts that a trigger tells of, and there is none"),
+        ("line_stop: {rejects_in_a_row: 3}", "add `trigger:`, or remove `line_stop`"),
+        ("reject_confirm: {sensor: {pin: 7}}", "remove `reject_confirm`"),
+        ("lines: {reject: {pin: 7}}\ntrigger: {kind: photo_eye, eye: {line: BOARD_7}}", "`reject` and `eye` are both pin 7"),
+        (
+            "trigger: {kind: photo_eye, eye: {pin: 29}}\nreject_confirm: {sensor: {pin: 29}}",
+            "`eye` and `reject_confirm` are both pin 29",
+        ),
     ],
 )
 def test_a_line_that_cannot_be_is_refused(tmp_path: Path, text: str, expected: str) -> None:
