@@ -179,4 +179,7 @@ class _Reading:
                 raise self._told(error) from error
 
     def _told(self, error: sqlite3.Error) -> RecordsError:
-        return RecordsError(f"{self._path}: cannot read the records: {error}; read them as the user who writes them")
+        # SQLITE_CORRUPT and SQLITE_NOTADB are of DatabaseError itself; what a lock or a right forbids is an OperationalError.
+        damaged = type(error) is sqlite3.DatabaseError
+        do = "the next edge-inspect sets them aside and begins anew" if damaged else "read them as the user who writes them"
+        return RecordsError(f"{self._path}: cannot read the records: {error}; {do}")

@@ -8,6 +8,7 @@ import io
 import json
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -130,6 +131,16 @@ def _hours(text: str) -> float:
     return hours
 
 
+def _one_of(kind: type[Outcome] | type[Action]) -> Callable[[str], Outcome | Action]:
+    def named(text: str) -> Outcome | Action:
+        try:
+            return kind(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"expected one of {', '.join(one.value for one in kind)}, got {text!r}") from error
+
+    return named
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("edge-inspect records", description=__doc__)
     add_bundle_flags(parser)
@@ -141,8 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--last", metavar="N", type=whole_number(1), default=LAST, help="with --list: how many (default: %(default)s)"
     )
-    parser.add_argument("--outcome", type=Outcome, choices=list(Outcome), metavar="PASS|REJECT|FAULT", help="these only")
-    parser.add_argument("--action", type=Action, choices=list(Action), metavar="passed|rejected|late|unknown", help="these only")
+    parser.add_argument("--outcome", type=_one_of(Outcome), metavar="|".join(one.value for one in Outcome), help="these only")
+    parser.add_argument("--action", type=_one_of(Action), metavar="|".join(one.value for one in Action), help="these only")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="JSON on stdout: one object, or one line a part")
     form.add_argument("--csv", metavar="FILE", type=Path, help="write all parts of that time to FILE")

@@ -25,6 +25,8 @@ def new_content(path: Path) -> Iterator[BinaryIO]:
 
     Raises OutputError where it cannot be written, also when the disk is full.
     """
+    if path.exists() and not path.is_file():  # a device or a pipe would be removed by the rename, as root even /dev/stdout
+        raise OutputError(f"cannot write {path}: expected a file, it is a folder, a device or a pipe; choose another name")
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         beside = Path(name)

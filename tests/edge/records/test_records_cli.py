@@ -114,7 +114,8 @@ def test_reading_changes_nothing_and_goes_on_while_parts_are_written(tmp_path: P
         (["--state", "/nowhere"], "expected part records, there are none"),
         (["--since", "yesterday"], "expected a time such as"),
         (["--hours", "0"], "expected hours above 0"),
-        (["--outcome", "GOOD"], "--outcome"),
+        (["--outcome", "GOOD"], "expected one of PASS, REJECT, FAULT, got 'GOOD'"),
+        (["--action", "lost"], "expected one of passed, rejected, late, unknown, got 'lost'"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +132,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     path = tmp_path / FOLDER / FILE
     path.write_bytes(b"no database at all, and long enough to be taken for one" * 50)
     assert main(["--state", str(tmp_path)]) == 2
-    assert "cannot read the records" in capsys.readouterr().err
+    assert "the next edge-inspect sets them aside" in capsys.readouterr().err
     os.unlink(path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE other (x)")

@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from edge.live.live_reader import LiveReader
 from edge.supervision.challenge import HOUR_NS, SECOND_NS, Challenge, ChallengeConfig, Result
 from edge.supervision.challenge_announcement import ChallengeAnnouncement
 from edge.supervision.challenge_cli import main
@@ -110,9 +111,12 @@ AnyDay.TestCase.settings = settings(max_examples=60, stateful_step_count=30, dea
 test_any_day = AnyDay.TestCase
 
 
-def test_each_announcement_comes_once_and_an_old_one_not_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_announcement_comes_once_and_an_old_one_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     state = tmp_path / "state"
     arguments = ["--state", str(state), "--operator", "Ann"]
+    monkeypatch.setattr(LiveReader, "status", lambda _: None)
     looking = ChallengeAnnouncement(state)
     assert not looking.came()
     assert main(arguments) == 0
@@ -121,6 +125,11 @@ def test_each_announcement_comes_once_and_an_old_one_not_at_all(tmp_path: Path, 
     assert not looking.came()
     assert not ChallengeAnnouncement(state).came()
     assert main(arguments) == 0
+    assert looking.came()
+    monkeypatch.undo()
+    assert main(arguments) == 1
+    assert "announced, but" in (said := capsys.readouterr().err)
+    assert "edge-inspect does not answer there" in said
     assert looking.came()
     (tmp_path / "file").write_text("")
     assert main(["--state", str(tmp_path / "file" / "state")]) == 2
