@@ -155,8 +155,8 @@ def open_bundle(path: Path) -> Bundle:
         if isinstance(version, int) and version < FORMAT_VERSION:
             raise BundleError(f"{path}: bundle format {version} is older than this program's {FORMAT_VERSION}; export again")
         manifest = parse(Manifest, content, str(path / MANIFEST))
-    except ConfigError as error:
-        raise BundleError(str(error)) from error
+    except ConfigError as error:  # nobody is to mend by hand what a program wrote
+        raise BundleError(f"{path}: {MANIFEST} is damaged; copy the bundle again ({error})") from error
     expected = {f"{START_CALIBRATION}/{name}.npy" for name in CalibrationTensors.shapes(manifest.graph)}
     expected |= {reference.file for reference in manifest.reference_images}
     if not expected <= set(manifest.files):

@@ -36,7 +36,7 @@ def check_slot(bundle: Bundle, state: Path, station: StationConfig, clock: Clock
         store = SlotStore(state, bundle)
         serial = store.active_serial()
         if serial is None:
-            raise NotCalibratedError(f"there is none for this bundle in {store.folder}; run: calibrate normal_dir/")
+            raise NotCalibratedError(f"none is active for this bundle ({store.without_active()}")
         slot = store.load(serial)
         store.require_model(slot.record)
         view = view_of(station)

@@ -13,7 +13,7 @@ from edge.errors import ConfigError
 
 MISSING = (
     "TensorRT or PyCUDA is not installed ({reason}); on a Jetson use a venv with --system-site-packages and run: "
-    "pip install 'edge-inspect[jetson]'; elsewhere say --engine onnxruntime"
+    "pip install 'edge-inspect[jetson]'; elsewhere calibrate and edge-inspect take --engine onnxruntime"
 )
 KEPT_ERRORS = 8
 logger = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 import time
@@ -17,7 +18,7 @@ import yaml
 from edge.bundle import Bundle, ReferenceImage, file_sha256, load_picture, verify_files
 from edge.clock import Clock, SystemClock
 from edge.engines.base import Engine
-from edge.errors import HashMismatchError, InputError, NewerFormatError, NotCalibratedError, OutputError, SlotError
+from edge.errors import ConfigError, HashMismatchError, InputError, NewerFormatError, NotCalibratedError, OutputError, SlotError
 from edge.frame import Image
 from edge.line.station_view import View
 from edge.slots.calibration_tensors import CalibrationTensors
@@ -65,9 +66,7 @@ class SlotStore:
     def current(self, precision: str, runtime: str, view: View) -> CalibrationSlot:
         """The active slot, checked against the bundle, precision, runtime and view; raises SlotError or NotCalibratedError."""
         if not self.pointer.path.is_dir():
-            raise NotCalibratedError(
-                f"{self.bundle.path}: is not calibrated on this machine (looked in {self.folder}); run: calibrate normal_dir/"
-            )
+            raise NotCalibratedError(f"{self.bundle.path}: is not calibrated on this machine ({self.without_active()}")
         slot = self._load(self.pointer.path.resolve())
         record = slot.record
         for what, ours, theirs in (
@@ -100,6 +99,14 @@ class SlotStore:
     def active_serial(self) -> int | None:
         """The serial of the active slot; None where there is none."""
         return self.pointer.serial()
+
+    def without_active(self) -> str:
+        """What there is where none is active, and the command that helps; ends an error's line after an opening bracket."""
+        where = f"--bundle {shlex.quote(str(self.bundle.path))} --state {shlex.quote(str(self.folder.parents[1]))}"
+        if serials := self.serials():
+            there = ", ".join(map(str, serials))
+            return f"{self.folder} has {there}, none active); run: edge-slots activate {serials[-1]} {where}"
+        return f"looked in {self.folder}); run: calibrate normal_dir/ {where}"
 
     def serials(self) -> list[int]:
         """Of all slots, ascending."""
@@ -235,7 +242,14 @@ class SlotStore:
     def _record(self, path: Path) -> SlotRecord:
         if not (path / RECORD).is_file():
             raise SlotError(f"{path}: expected a calibration slot ({RECORD}), there is none; calibrate again")
-        content = load_yaml(path / RECORD)
+        try:
+            return self._checked_record(path, load_yaml(path / RECORD))
+        except ConfigError as error:  # nobody is to mend by hand what a program wrote
+            raise SlotError(
+                f"{path}: {RECORD} is damaged; calibrate again, or go back with edge-slots rollback ({error})"
+            ) from error
+
+    def _checked_record(self, path: Path, content: dict[str, Any]) -> SlotRecord:
         version = content.get("format_version")
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise NewerFormatError(

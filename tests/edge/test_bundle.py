@@ -87,3 +87,9 @@ def test_a_reliability_edited_by_hand_is_told(bundle_dir: Path, reliability: lis
     edit(bundle_dir, lambda m: m.update(reliability=reliability))
     with pytest.raises(BundleError, match=message):
         open_bundle(bundle_dir)
+
+
+def test_a_cut_manifest_is_to_be_copied_again(bundle_dir: Path) -> None:
+    (bundle_dir / "manifest.yaml").write_text("")
+    with pytest.raises(BundleError, match=r"manifest\.yaml is damaged; copy the bundle again"):
+        open_bundle(bundle_dir)

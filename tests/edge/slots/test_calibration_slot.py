@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import yaml
 from calibration.cli import main as calibrate
 from edge.bundle import file_sha256, open_bundle
 from edge.engines.open_engine import open_engine
-from edge.errors import ConfigError, HashMismatchError, InputError, NewerFormatError, NotCalibratedError, OutputError, SlotError
+from edge.errors import HashMismatchError, InputError, NewerFormatError, NotCalibratedError, OutputError, SlotError
 from edge.line.station_view import View
 from edge.slots.calibration_slot import CalibrationSlot, SlotStore
 from edge.slots.slot_pointer import CURRENT
@@ -94,7 +95,7 @@ def test_a_baseline_of_odd_quantiles_does_not_load(calibrated_dir: Path) -> None
         record["baseline"]["score"]["quantiles"].reverse()
 
     rewrite(slot_folder(calibrated_dir), odd)
-    with pytest.raises(ConfigError, match="expected 21 ascending numbers"):
+    with pytest.raises(SlotError, match="expected 21 ascending numbers"):
         load(calibrated_dir)
 
 
@@ -170,3 +171,21 @@ def test_a_file_that_claims_more_than_memory_holds_is_one_clear_line(calibrated_
     (slot / RECORD).write_text(yaml.safe_dump(record, sort_keys=False))
     with pytest.raises(InputError, match=r"cannot read the (calibration tensors|reference image)"):
         SlotStore(calibrated_dir.parent, open_bundle(calibrated_dir)).load(1)
+
+
+def test_a_cut_record_is_not_to_be_mended_by_hand(calibrated_dir: Path) -> None:
+    (slot_folder(calibrated_dir) / RECORD).write_text("")
+    with pytest.raises(SlotError, match=r"slot\.yaml is damaged; calibrate again, or go back with edge-slots rollback"):
+        load(calibrated_dir)
+
+
+def test_the_remedy_is_the_whole_command_and_no_new_calibration_where_one_waits(calibrated_dir: Path) -> None:
+    (slot_folder(calibrated_dir).parent / "current").unlink(missing_ok=True)
+    state = calibrated_dir.parent
+    with pytest.raises(
+        NotCalibratedError, match=f"none active.; run: edge-slots activate 1 --bundle {calibrated_dir} --state {state}$"
+    ):
+        load(calibrated_dir)
+    shutil.rmtree(state / "calibration")
+    with pytest.raises(NotCalibratedError, match=f"run: calibrate normal_dir/ --bundle {calibrated_dir} --state {state}$"):
+        load(calibrated_dir)
