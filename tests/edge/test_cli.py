@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from edge.cli import main
 from edge.clock import SystemClock
 from edge.line.guarded_line import GuardedLine
 from edge.live.companion import Companion
+from edge.records.part_records import PartRecords
 from tests.tiny_bundle import part_image
 
 
@@ -103,6 +105,17 @@ def test_a_full_disk_under_the_verdicts_is_told_at_the_end_and_fails(
     arguments = ("--camera", f"file://{parts_dir}", "--bundle", calibrated_dir, "--dry-run", "--verdicts", "/dev/full")
     assert inspect(*arguments) == 1
     assert "3 verdicts were not written" in error_line(capsys)
+
+
+def test_records_that_a_full_disk_did_not_take_are_told_at_the_end_and_fail(
+    calibrated_dir: Path, parts_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(PartRecords, "_write", full)
+    assert inspect("--camera", f"file://{parts_dir}", "--bundle", calibrated_dir, "--gpio", "recording") == 1
+    assert "of part records were not written (database or disk is full)" in error_line(capsys)
 
 
 def test_without_a_reject_line_it_does_not_start(calibrated_dir: Path, parts_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
