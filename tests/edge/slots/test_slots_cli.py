@@ -274,6 +274,8 @@ def test_an_archive_that_is_not_as_exported_is_refused_and_leaves_nothing(slots:
         (tmp_path / "cut.zip").write_bytes(content[:size])
         assert "cannot read it" in slots.fails("import", tmp_path / "cut.zip")
     assert "cannot read it" in slots.fails("import", tmp_path / "missing.zip")
+    os.mkfifo(tmp_path / "pipe")
+    assert "is no file" in slots.fails("import", tmp_path / "pipe")
     assert slots.store.serials() == [1, 2]
     assert not (tmp_path / "evil").exists()
 
