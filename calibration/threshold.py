@@ -18,8 +18,8 @@ DEFAULT_CONFIDENCE = 0.95
 BEST_DEFAULT_RATE = 0.005
 """Without a rate asked for, no better one is promised: a threshold set by the one highest of thousands is a lottery."""
 FARTHEST = 12
-"""Times the images there are, that a rate to extrapolate to may need: 0.5 % from 50 images, which was measured. Farther out the tail's
-upper limit runs away to where no defect reaches it."""
+"""Times the images there are, that a rate to extrapolate to may need: 0.5 % from 50 images, which was measured. Farther out the
+upper limit of the tail runs away to where no defect reaches it."""
 
 
 def require_supported(images: int, rate: float | None, confidence: float, accept: bool) -> None:

@@ -96,7 +96,7 @@ def test_accepting_an_extrapolation_says_so_and_goes_beyond_the_highest_score() 
 
 @pytest.mark.parametrize("images", [MINIMUM_IMAGES, 200])
 def test_an_extrapolation_goes_no_farther_than_it_was_measured(images: int) -> None:
-    """Farther out the threshold would lie where no defect comes to it: at 0.01 % from 50 images, 1,500 deviations above the mean."""
+    """Farther out no defect comes to the threshold: at 0.01 % from 50 images it is 1,500 deviations above the mean."""
     scores = np.random.default_rng(0).normal(size=images).astype(np.float32)
     farthest = upper_bound(0, FARTHEST * images, 0.95)
     threshold, promise = choose_threshold(scores, "exact", farthest * 1.001, accept=True)
