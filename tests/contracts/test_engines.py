@@ -118,7 +118,7 @@ def test_a_bound_calibration_is_the_engines_own(engine: Engine) -> None:
     tensors = CalibrationTensors.neutral(SHAPE)
     engine.bind(tensors)
     before = engine.infer(picture()).scores
-    for _, array in tensors.items():
+    for array in tensors.arrays.values():
         array[:] = 7.0
     assert engine.infer(picture()).scores == before
 
