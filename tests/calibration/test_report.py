@@ -211,9 +211,9 @@ def test_a_report_of_another_kind_is_refused_at_once(name: str, normal_dir: Path
 def test_a_picture_that_is_gone_since_costs_its_picture_alone(
     bundle_dir: Path, normal_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from calibration import cli, slot_references
+    from calibration import cli
 
-    whole = cli.compare_with_active
+    whole, references = cli.compare_with_active, cli.reference_images
 
     def then_lose(*arguments: object) -> object:
         for path in normal_dir.iterdir():
@@ -222,7 +222,9 @@ def test_a_picture_that_is_gone_since_costs_its_picture_alone(
         return whole(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(cli, "compare_with_active", then_lose)
-    monkeypatch.setattr(slot_references, "REFERENCES", 0)
+    monkeypatch.setattr(
+        cli, "reference_images", lambda engine, view, paths: references(engine, view, list(filter(Path.exists, paths)))
+    )
     assert calibrate(normal_dir, "--bundle", bundle_dir) == 0
     page = page_of(bundle_dir)
     assert "the file can no longer be read" in page.text
