@@ -50,7 +50,7 @@ def _advise(options: argparse.Namespace, console: Console) -> int:
     station = load_station(station_path(options.station))
     logged = read_logged(options.verdicts, options.serial, options.newest)
     store = SlotStore(state_path(options.state, bundle.path), bundle)
-    record = store.record(logged.parts[-1].serial if logged.parts else options.serial or 0)
+    record = store.record(logged.serial)
     advice = advise(logged, record, station.drift.usual_reject_share)
     _print(console, advice, logged, record)
     if options.report is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -36,7 +37,7 @@ from edge.console.flags import add_engine_flags, add_operator_flag
 from edge.engines.base import Engine
 from edge.engines.build_observer import ConsoleObserver
 from edge.engines.open_engine import open_chosen_engine
-from edge.errors import ConfigError
+from edge.errors import ConfigError, OutputError
 from edge.line.station_view import StationView, station_view
 from edge.pictures.image_file import Survey
 from edge.slots.calibration_slot import CalibrationSlot, SlotStore
@@ -47,6 +48,7 @@ from edge.storage.locations import bundle_path, state_path, station_path
 HISTOGRAM = "histogram.png"
 EPILOG = "calibrate advise verdicts.jsonl says whether calibrating again would help; a folder of that name is ./advise."
 FRAMES = 200
+LEAST_RATE = 1e-6
 ALL_ALIKE = (
     "all pictures are alike to {:.1f} grey levels: they may show one still part again and again, and the promise holds for "
     "different parts only; see that each picture is of another one"
@@ -68,10 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
 def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot | None:
     """Calibrate as ``options`` say; returns the new slot, active unless --no-activate, None with --dry-run."""
     center, wishes = _wishes(options)
-    if options.report is not None and not options.report.parent.is_dir():
-        raise ConfigError(
-            f"--report {options.report}: there is no folder {options.report.parent}; make it, or choose another place"
-        )
+    _require_place(options.report)
     bundle = open_bundle(bundle_path(options.bundle))
     station, state = load_station(station_path(options.station)), state_path(options.state, bundle.path)
     view = station_view(station, bundle.manifest.graph)
@@ -129,7 +128,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
     what = "is there, not active: edge-slots activate" if options.no_activate else "is active:"
     rest = slot.record.serial if options.no_activate else slot.path
     console.print(f"calibration {slot.record.serial} {what} {rest}", highlight=False, soft_wrap=True)
-    _write_report(options.report, page, histogram)  # last: where it cannot be written, what the line uses now has been said
+    _write_report(options.report, page, histogram)  # a copy: what becomes of it changes nothing of what was said
     return slot
 
 
@@ -190,6 +189,12 @@ def _warn(console: Console, line: str) -> None:
     console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
+def _require_place(report: Path | None) -> None:
+    """Before anything is captured or derived; raises OutputError."""
+    if report is not None and not (report.parent.is_dir() and os.access(report.parent, os.W_OK)):
+        raise OutputError(f"--report {report}: expected a folder to write to, {report.parent} is none; make it, or choose another")
+
+
 def _write_report(path: Path | None, page: bytes, histogram: bytes) -> None:
     if path is not None:
         write_file(path, histogram if path.suffix.lower() == ".png" else page)
@@ -212,6 +217,13 @@ def _share(text: str) -> float:
     return value
 
 
+def _rate(text: str) -> float:
+    value = _share(text)
+    if value < LEAST_RATE:
+        raise argparse.ArgumentTypeError(f"expected a rate of {LEAST_RATE:f} or more, got {text!r}")
+    return value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("calibrate", description=__doc__, epilog=EPILOG)
     parser.add_argument(
@@ -220,7 +232,7 @@ def _parser() -> argparse.ArgumentParser:
     add_engine_flags(parser)
     add_capture_flags(parser.add_argument_group("pictures from a camera instead of a folder"), FRAMES)
     parser.add_argument(
-        "--false-reject-rate", type=_share, help="the rate to promise; default: the best the images allow, not below 0.5 %%"
+        "--false-reject-rate", type=_rate, help="the rate to promise; default: the best the images allow, not below 0.5 %%"
     )
     parser.add_argument(
         "--accept",

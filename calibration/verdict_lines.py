@@ -13,6 +13,8 @@ from edge.errors import ConfigError
 from edge.verdict import Scores
 
 FIGURES = tuple(field.name for field in fields(Scores))
+LATEST_NS = 1 << 63
+"""No clock gives more, and no calendar of a machine can tell its date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,12 @@ class LoggedPart:
 
 @dataclass(frozen=True)
 class Logged:
-    """parts: the newest of one calibration, in order. faults: its verdicts without scores. others: verdicts of other calibrations.
+    """parts: the newest of calibration ``serial``, in order. faults: its verdicts without scores. others: of other calibrations.
 
     unreadable: lines that are no record, such as the last one before a power cut.
     """
 
+    serial: int
     parts: list[LoggedPart]
     faults: int
     others: int
@@ -52,7 +55,7 @@ def read_logged(paths: list[Path], serial: int | None, newest: int) -> Logged:
             continue
         try:
             one, which = _part(record), _number(record["calibration_serial"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             unreadable += 1
             continue
         last = which if serial is None else serial
@@ -65,7 +68,7 @@ def read_logged(paths: list[Path], serial: int | None, newest: int) -> Logged:
         what = "verdicts" if serial is None else f"verdicts of calibration {serial}"
         there = f"; there are of: {', '.join(map(str, sorted(verdicts)))}" if verdicts else ""
         raise ConfigError(f"{paths[-1]}: expected {what}, found none{there}; give the file of edge-inspect --verdicts")
-    return Logged(list(parts.get(last, ())), faults[last], verdicts.total() - verdicts[last], unreadable)
+    return Logged(last, list(parts.get(last, ())), faults[last], verdicts.total() - verdicts[last], unreadable)
 
 
 def _records(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
@@ -84,12 +87,14 @@ def _records(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
 
 
 def _part(record: dict[str, Any]) -> LoggedPart | None:
-    """None for a verdict without scores, or with one that was not finite. Raises KeyError, TypeError, ValueError."""
+    """None for a verdict without scores, or with one that was not finite. Raises KeyError, TypeError, ValueError, OverflowError."""
     given = record["scores"]
     if given is None or any(given[name] is None for name in FIGURES):
         return None
     scores = Scores(**{name: _number(given[name], float) for name in FIGURES})
     serial, wall_ns = _number(record["calibration_serial"]), _number(record["wall_ns"])
+    if not 0 <= wall_ns < LATEST_NS:
+        raise ValueError(f"expected nanoseconds since the epoch, got {wall_ns}")
     return LoggedPart(wall_ns, serial, _number(record["threshold"], float), scores) if scores.finite() else None
 
 

@@ -22,6 +22,8 @@ from edge.verdict import Scores
 FORMAT_VERSION = 3
 MANIFEST = "manifest.yaml"
 START_CALIBRATION = "calibration"
+LEAST_SCORE = 1e-6
+"""What a tolerance is taken of where a reference image scores less, to leave rounding its room."""
 
 
 class ReferenceImage(StrictModel):
@@ -41,7 +43,7 @@ class ReferenceImage(StrictModel):
             feature_score=scores.feature_score,
             reconstruction_score=scores.reconstruction_score,
             score=scores.score,
-            tolerance=relative_tolerance * max(1.0, abs(scores.score)),
+            tolerance=relative_tolerance * max(abs(scores.score), LEAST_SCORE),
         )
 
     def disagreement(self, picture: Image, engine: Engine, relative_tolerance: float | None = None) -> str:
@@ -50,7 +52,7 @@ class ReferenceImage(StrictModel):
         relative_tolerance: in place of the recorded one.
         """
         score = engine.infer(picture).scores.score
-        tolerance = self.tolerance if relative_tolerance is None else relative_tolerance * max(1.0, abs(self.score))
+        tolerance = self.tolerance if relative_tolerance is None else relative_tolerance * max(abs(self.score), LEAST_SCORE)
         if abs(score - self.score) <= tolerance:
             return ""
         return f"{self.file} scores {score:.6g} on {engine.runtime}, {self.score:.6g} when it was recorded"

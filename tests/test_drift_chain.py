@@ -116,11 +116,12 @@ def test_a_torn_line_events_and_other_calibrations_are_passed_over(
     other = json.dumps(json.loads(lines[0]) | {"calibration_serial": 9})
     fault = json.dumps(json.loads(lines[0]) | {"scores": None, "outcome": "FAULT"})
     odd = ["[1]", '{"scores": 3}', "\udcff".encode(errors="surrogateescape").decode(errors="replace"), "[" * 100_000]
+    odd += ['{"calibration_serial": 1e999, "scores": null}', json.dumps(json.loads(lines[0]) | {"wall_ns": 10**30})]
     mixed = tmp_path / "mixed.jsonl"
     mixed.write_text("\n".join([other, fault, '{"event": "drift"}', *odd, *lines, lines[0][:40]]))
     code, said, words = advice(station, capsys, mixed)
     assert (code, said["parts"]) == (0, BEFORE + AFTER)
-    assert "1 faults without scores, 1 of other calibrations, 5 unreadable lines" in words
+    assert "1 faults without scores, 1 of other calibrations, 7 unreadable lines" in words
 
 
 @pytest.mark.parametrize(
@@ -128,6 +129,10 @@ def test_a_torn_line_events_and_other_calibrations_are_passed_over(
     [
         (lambda lines: [], "expected verdicts, found none"),
         (lambda lines: lines[:99], "has judged 99 parts in this record, at least 100 are needed"),
+        (
+            lambda lines: [json.dumps(json.loads(line) | {"scores": None, "outcome": "FAULT"}) for line in lines[:3]],
+            "calibration 1 has judged 0 parts in this record",
+        ),
         (lambda lines: [line.replace('"threshold": ', '"threshold": 1') for line in lines], "give the record of this device"),
         (
             lambda lines: [line.replace('"calibration_serial": 1', '"calibration_serial": 7') for line in lines],

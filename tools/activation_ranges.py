@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tools.convert_fp16 import PrecisionError
+
 BINS = 8192
 CANDIDATES = 256
 MOST_VALUES = 1 << 18
@@ -23,8 +25,10 @@ class Histogram:
         self.lowest, self.highest = 0.0, 0.0
 
     def add(self, values: NDArray[np.float32]) -> None:
-        """Count ``values`` of any shape; they must be finite."""
+        """Count ``values`` of any shape; raises PrecisionError where one is not finite."""
         flat = values.reshape(-1)
+        if not np.isfinite(flat).all():  # no bin is wide enough for them
+            raise PrecisionError("8 bits: a layer gives values that are not finite on normal images; use fp32, or train again")
         self.lowest, self.highest = min(self.lowest, float(flat.min())), max(self.highest, float(flat.max()))
         taken = flat[:: -(-len(flat) // MOST_VALUES) | 1].astype(np.float64)  # an odd step: rows are even
         while np.abs(taken).max() >= self.half_width:

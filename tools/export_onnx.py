@@ -11,15 +11,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 import onnx
+import safetensors
 import safetensors.numpy
 import torch
 import yaml
+from numpy.typing import NDArray
 
 from edge.bundle import FORMAT_VERSION, MANIFEST, START_CALIBRATION, ReferenceImage, file_sha256
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.errors import ConfigError, EdgeInspectError, ImageError, InputError
 from edge.frame import Image
-from edge.graph_contract import FEATURE, GROUP_SCORES, IMAGE, INSPECTION_OUTPUTS, RECONSTRUCTION
+from edge.graph_contract import FEATURE, GROUP_SCORES, IMAGE, INSPECTION_OUTPUTS, RECONSTRUCTION, GraphShape
 from edge.pictures.image_file import read_image, survey_images
 from edge.preprocess import preprocess
 from edge.slots.calibration_tensors import CalibrationTensors
@@ -30,6 +32,7 @@ from tools.cost_model import graph_cost
 from tools.inspection_graph import InspectionGraph
 from tools.parity import TOLERANCE, Scored, compare, refusal
 from tools.precision_models import PrecisionGate, engine_scores
+from tools.quantize_int8 import SCHEMES
 from tools.reliability import MOST
 from tools.start_calibration import start_calibration
 from trainer import checkpoint
@@ -67,18 +70,22 @@ def export_bundle(
 
     images: real images for the parity gate, by default those the run was trained on. precisions: as of ``parse_precisions``. calib:
     good images that set the ranges of 8 bits, by default those the run learned from. labelled: a set whose AUROC may not fall.
-    Raises InputError, and ParityError where fp32 fails the gate; then nothing is written.
+    A folder that none of ``precisions`` looks at is refused. Raises InputError, and ParityError where fp32 fails the gate; then
+    nothing is written.
     """
+    if calib is not None and not set(precisions) & set(SCHEMES):
+        raise ConfigError(f"--calib {calib}: sets the ranges of 8 bits, and none is asked for; add --precision int8 or int8-cpu")
+    if labelled is not None and len(precisions) == 1:
+        raise ConfigError(
+            f"--labelled {labelled}: judges what is less exact than fp32, and none is asked for; add --precision fp16"
+        )
     model, record = checkpoint.load(run)
     if not record.finished:
         raise InputError(f"{run}: the training run is not finished (step {record.step}); run edge-train again to resume it")
-    features_path = run / checkpoint.FEATURES
-    if not features_path.is_file():
-        raise InputError(f"{features_path} is missing; train again")
     graph = InspectionGraph(model).eval()
     shape = graph.shape
+    learned = _learned_features(run / checkpoint.FEATURES, shape)
     names, pictures, fresh = _pictures(images or Path(record.source), record)
-    learned = safetensors.numpy.load_file(features_path)
     config = record.config
     by_hand = (config.feature_weight, config.reconstruction_weight) if config.weights_from == "manual" else None
     center = model.center[0].numpy() if config.center == "moving_average" else None
@@ -142,6 +149,22 @@ def export_bundle(
         }
         (folder / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return parity, refused
+
+
+def _learned_features(path: Path, shape: GraphShape) -> dict[str, NDArray[Any]]:
+    """What ``trainer.training_run.learned_features`` wrote; raises InputError where it is not whole, or not of ``shape``."""
+    try:
+        learned = safetensors.numpy.load_file(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing; train again") from error
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(f"{path}: cannot read it ({error}); copy the run again, or train again") from error
+    sizes = {f"group_{i}": (group.channels, *shape.group_grid(group)) for i, group in enumerate(shape.groups)} | {"brightness": ()}
+    if {name: one.shape[1:] for name, one in learned.items()} != sizes or not all(
+        np.isfinite(one).all() for one in learned.values()
+    ):
+        raise InputError(f"{path}: does not hold the features of this run's model; copy the run again, or train again")
+    return learned
 
 
 def _pictures(folder: Path, record: checkpoint.RunRecord) -> tuple[list[str], list[Image], list[Image]]:

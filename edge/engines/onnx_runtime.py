@@ -59,7 +59,8 @@ class OnnxRuntimeEngine(Engine):
         return f"onnxruntime-{self._runtime.__version__}-cpu"
 
     def _bind_impl(self, tensors: CalibrationTensors) -> None:
-        self._values = {name: self._runtime.OrtValue.ortvalue_from_numpy(array) for name, array in tensors.items()}
+        # An OrtValue on the CPU works on the array it is given: a copy is what nobody else can write to.
+        self._values = {name: self._runtime.OrtValue.ortvalue_from_numpy(array.copy()) for name, array in tensors.items()}
 
     def _run_impl(self, image: Image, names: tuple[str, ...]) -> Outputs:
         inputs = {IMAGE: self._runtime.OrtValue.ortvalue_from_numpy(image), **self._values}

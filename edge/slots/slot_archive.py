@@ -66,6 +66,8 @@ def import_slot(store: SlotStore, file: Path) -> CalibrationSlot:
 def _read(file: Path) -> dict[str, bytes]:
     """Every file in the archive by name; raises SlotError for anything that ``export_slot`` does not write."""
     try:
+        if file.exists() and not file.is_file():  # a device has no end to look for
+            raise SlotError(f"{file}: is no file; give one that edge-slots export wrote")
         if file.stat().st_size > LARGEST:
             raise SlotError(f"{file}: is larger than {LARGEST >> 20} MiB, no slot is; give a file that edge-slots export wrote")
         with zipfile.ZipFile(file) as archive:

@@ -73,7 +73,8 @@ class SlotRecord(StrictModel):
 
     frame_size: [width, height] in camera pixels where all images had the same, else null. dropped: sha256 of each image that was
     excluded as a suspect → why. checked: folder → what the threshold said of other images, which had no part in it.
-    camera_settings: what the camera was locked to when it took them; null where not known.
+    camera_settings: what the camera was locked to when it took them; null where not known. reference_images: one at least, without
+    which a slot would fit every engine.
     """
 
     format_version: int
@@ -96,7 +97,7 @@ class SlotRecord(StrictModel):
     dropped: dict[str, str]
     checked: dict[str, CheckCount] = Field(default_factory=dict)
     baseline: dict[str, Baseline]
-    reference_images: list[ReferenceImage]
+    reference_images: list[ReferenceImage] = Field(min_length=1)
     files: dict[str, str]
 
 

@@ -83,6 +83,24 @@ def test_a_dry_run_writes_nothing_but_its_report(bundle_dir: Path, normal_dir: P
     assert not (bundle_dir.parent / "calibration").exists()
 
 
+def test_a_report_without_a_place_is_refused_before_anything_is_derived(
+    bundle_dir: Path, normal_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert calibrate(normal_dir, "--bundle", bundle_dir, "--report", tmp_path / "none" / "x.html") == 2
+    assert "expected a folder to write to" in error_line(capsys)
+    assert not (bundle_dir.parent / "calibration").exists()
+
+
+def test_a_report_that_cannot_be_written_after_all_hides_no_new_calibration(
+    bundle_dir: Path, normal_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.html").mkdir()
+    assert calibrate(normal_dir, "--bundle", bundle_dir, "--report", tmp_path / "x.html") == 2
+    words = capsys.readouterr().err
+    assert words.index("calibration 1 is active") < words.index("cannot write")
+    assert record(bundle_dir)["serial"] == 1
+
+
 def test_the_words_name_only_what_was_passed_over(bundle_dir: Path, normal_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(normal_dir / "000.png", normal_dir / "copy.png")
     assert calibrate(normal_dir, "--bundle", bundle_dir) == 0
@@ -148,7 +166,7 @@ def test_a_rate_the_images_cannot_support_exits_3(bundle_dir: Path, normal_dir: 
     assert calibrate(normal_dir, "--bundle", bundle_dir, "--false-reject-rate", "0.2") == 0
 
 
-@pytest.mark.parametrize("rate", ["0", "1.5", "-1", "many"])
+@pytest.mark.parametrize("rate", ["0", "1.5", "-1", "many", "1e-320", "5e-7"])
 def test_a_rate_that_is_none(rate: str, normal_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as error:
         calibrate(normal_dir, "--false-reject-rate", rate)

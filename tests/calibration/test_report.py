@@ -212,7 +212,7 @@ def test_a_report_without_a_place_is_refused_before_the_work(
     bundle_dir: Path, normal_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert calibrate(normal_dir, "--bundle", bundle_dir, "--report", tmp_path / "none" / "r.html") == 2
-    assert "there is no folder" in capsys.readouterr().err
+    assert "expected a folder to write to" in capsys.readouterr().err
     assert not (bundle_dir.parent / "calibration").exists()
 
 
@@ -228,9 +228,9 @@ def test_what_is_active_is_said_also_where_the_report_cannot_be_written(
 def test_a_picture_that_is_gone_since_costs_its_picture_alone(
     bundle_dir: Path, normal_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from calibration import cli, slot_references
+    from calibration import cli
 
-    whole = cli.compare_with_active
+    whole, references = cli.compare_with_active, cli.reference_images
 
     def then_lose(*arguments: object) -> object:
         for path in normal_dir.iterdir():
@@ -239,7 +239,9 @@ def test_a_picture_that_is_gone_since_costs_its_picture_alone(
         return whole(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(cli, "compare_with_active", then_lose)
-    monkeypatch.setattr(slot_references, "REFERENCES", 0)
+    monkeypatch.setattr(
+        cli, "reference_images", lambda engine, view, paths: references(engine, view, list(filter(Path.exists, paths)))
+    )
     assert calibrate(normal_dir, "--bundle", bundle_dir) == 0
     page = page_of(bundle_dir)
     assert "the file can no longer be read" in page.text

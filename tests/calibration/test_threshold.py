@@ -9,7 +9,7 @@ from scipy import stats
 from calibration.binomial_bound import allowed_above, binomial_cdf, exceedance_chance, images_needed, upper_bound
 from calibration.errors import TooFewImagesError
 from calibration.tail_fit import MINIMUM_IMAGES
-from calibration.threshold import choose_threshold
+from calibration.threshold import FARTHEST, choose_threshold
 
 COUNTS = st.integers(1, 2000)
 CONFIDENCES = st.floats(0.5, 0.999)
@@ -92,6 +92,18 @@ def test_accepting_an_extrapolation_says_so_and_goes_beyond_the_highest_score() 
     assert choose_threshold(scores, "exact", rate=0.1, accept=True)[1].kind == "exact"
     with pytest.raises(TooFewImagesError, match=f"fits a tail to {MINIMUM_IMAGES} or more"):
         choose_threshold(scores[: MINIMUM_IMAGES - 1], "exact", rate=0.005, accept=True)
+
+
+@pytest.mark.parametrize("images", [MINIMUM_IMAGES, 200])
+def test_an_extrapolation_goes_no_farther_than_it_was_measured(images: int) -> None:
+    """Farther out no defect comes to the threshold: at 0.01 % from 50 images it is 1,500 deviations above the mean."""
+    scores = np.random.default_rng(0).normal(size=images).astype(np.float32)
+    farthest = upper_bound(0, FARTHEST * images, 0.95)
+    threshold, promise = choose_threshold(scores, "exact", farthest * 1.001, accept=True)
+    assert promise.kind == "extrapolated"
+    assert threshold < 50
+    with pytest.raises(TooFewImagesError, match=f"no farther than to {farthest:.2%}"):
+        choose_threshold(scores, "exact", farthest * 0.999, accept=True)
 
 
 @pytest.mark.parametrize("images", [30, 100])

@@ -114,6 +114,15 @@ def test_one_pass_reads_what_two_read(engine: Engine) -> None:
     assert brightness == scores.brightness
 
 
+def test_a_bound_calibration_is_the_engines_own(engine: Engine) -> None:
+    tensors = CalibrationTensors.neutral(SHAPE)
+    engine.bind(tensors)
+    before = engine.infer(picture()).scores
+    for array in tensors.arrays.values():
+        array[:] = 7.0
+    assert engine.infer(picture()).scores == before
+
+
 def test_what_is_ignored_cannot_be_seen(engine: Engine) -> None:
     engine.bind(NEUTRAL)
     good, bad = picture(3), picture(3, defect=True)

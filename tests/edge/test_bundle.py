@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edge.bundle import MANIFEST, open_bundle
+from edge.bundle import MANIFEST, ReferenceImage, open_bundle
+from edge.engines.open_engine import open_engine
 from edge.errors import BundleError, HashMismatchError, NewerFormatError
+from tests.tiny_bundle import part_image
 
 
 def edit(bundle: Path, change: Callable[[dict], None]) -> None:
@@ -22,6 +24,21 @@ def test_a_whole_bundle_opens(bundle_dir: Path) -> None:
     assert bundle.start_calibration()["centers_0"].shape == (16, 2)
     with pytest.raises(BundleError, match="has no fp16 model"):
         bundle.model_path("fp16")
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 500.0])
+def test_an_engine_is_judged_by_how_large_the_scores_are(bundle_dir: Path, size: float) -> None:
+    """λ by hand may be small: one that says 0 to everything must not pass for the engine that recorded."""
+    picture = part_image(0)[:64, :64]
+    with open_engine(open_bundle(bundle_dir)) as engine:
+        neutral = open_bundle(bundle_dir).start_calibration()
+        engine.bind(neutral.with_weights(size, size))
+        reference = ReferenceImage.of("one.npy", engine.infer(picture).scores, 0.01)
+        for tolerance in (None, 0.01):
+            engine.bind(neutral.with_weights(1.009 * size, 1.009 * size))
+            assert not reference.disagreement(picture, engine, tolerance)
+            engine.bind(neutral.with_weights(1.011 * size, 1.011 * size))
+            assert "when it was recorded" in reference.disagreement(picture, engine, tolerance)
 
 
 def test_no_bundle_at_all(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,7 @@ import pytest
 
 pytest.importorskip("torch")
 import torch
+from safetensors.numpy import load_file, save_file
 
 from calibration.cli import main as calibrate_main
 from edge.bundle import open_bundle
@@ -208,6 +211,46 @@ def test_bad_input(run: Path, bundle: Path, tmp_path: Path, capsys: pytest.Captu
     assert "cannot write" in capsys.readouterr().err
     assert main([str(run), "--out", str(tmp_path / "bundle"), "--precision", "fp32,half"]) == 2
     assert "expected names by commas of fp32, fp16, int8, int8-cpu, got 'half'" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("--calib", "none"), "add --precision int8 or int8-cpu"),
+        (("--calib", "none", "--precision", "fp16"), "add --precision int8 or int8-cpu"),
+        (("--labelled", "none"), "add --precision fp16"),
+        (("--labelled", "none", "--precision", "fp16"), "none: expected the folders test/good"),
+    ],
+)
+def test_a_folder_is_looked_at_or_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: tuple[str, ...], message: str
+) -> None:
+    assert main([str(run), "--out", str(tmp_path / "bundle"), *asked]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda file: file.unlink(), "is missing"),
+        (lambda file: file.write_bytes(file.read_bytes()[:1000]), "cannot read it"),
+        (lambda file: file.write_bytes(b""), "cannot read it"),
+        (lambda file: save_file({"group_0": np.zeros((3, 2, 2), np.float16)}, file), "features of this run's model"),
+        (
+            lambda file: save_file({k: np.full_like(v, np.nan) for k, v in load_file(file).items()}, file),
+            "features of this run's model",
+        ),
+    ],
+)
+def test_damaged_features_are_one_line_and_exit_code_2(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], object], message: str
+) -> None:
+    copied = shutil.copytree(run, tmp_path / "run")
+    damage(copied / checkpoint.FEATURES)
+    assert main([str(copied), "--out", str(tmp_path / "bundle")]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_an_unfinished_run_is_not_exported(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -173,6 +173,12 @@ def test_a_kept_layer_stays_in_float_and_the_source_as_it_was(wide: ModelProto, 
         quantise(wide, observed, CPU, quantisable_layers(wide, CPU))
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_values_without_an_end_have_no_range(value: float) -> None:
+    with pytest.raises(PrecisionError, match="not finite"):
+        Histogram().add(np.array([0.0, value, 1.0], np.float32))
+
+
 @given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=200))
 def test_a_range_lies_within_what_was_seen_and_holds_zero(values: list[float]) -> None:
     histogram = Histogram()

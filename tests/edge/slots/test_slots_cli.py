@@ -274,8 +274,18 @@ def test_an_archive_that_is_not_as_exported_is_refused_and_leaves_nothing(slots:
         (tmp_path / "cut.zip").write_bytes(content[:size])
         assert "cannot read it" in slots.fails("import", tmp_path / "cut.zip")
     assert "cannot read it" in slots.fails("import", tmp_path / "missing.zip")
+    os.mkfifo(tmp_path / "pipe")
+    assert "is no file" in slots.fails("import", tmp_path / "pipe")
     assert slots.store.serials() == [1, 2]
     assert not (tmp_path / "evil").exists()
+
+
+def test_a_slot_that_no_engine_could_fail_is_not_taken_in(slots: Slots, tmp_path: Path) -> None:
+    slots("export", "1", tmp_path / "a.zip")
+    record = yaml.safe_load(zipfile.ZipFile(tmp_path / "a.zip").read(RECORD)) | {"reference_images": []}
+    record["content_sha256"] = content_sha256(record)
+    untested = rewritten(tmp_path / "a.zip", tmp_path / "untested.zip", {RECORD: yaml.safe_dump(record).encode()})
+    assert "`reference_images`: list should have at least 1 item" in slots.fails("import", untested)
 
 
 def test_another_models_slot_is_not_taken_in(slots: Slots, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
