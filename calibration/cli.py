@@ -29,6 +29,7 @@ from calibration.slot_content import slot_content
 from calibration.slot_references import reference_images
 from calibration.still_parts import FEWEST, StillParts
 from calibration.threshold import DEFAULT_CONFIDENCE, require_supported
+from calibration.wider_precision import compare_with_wider
 from edge.bundle import Bundle, open_bundle
 from edge.capture.capture_cli import add_capture_flags
 from edge.capture.capture_record import captured_settings
@@ -103,6 +104,7 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             steps = progress.steps("pictures", len(to_show(derived, dropped)))
             pictures = gallery(engine, view, derived, dropped, checked, steps)
             references = reference_images(engine, view, [path for path, _ in jobs.threshold])
+            agreement = compare_with_wider(bundle, engine, options, view, derived, progress.steps, ConsoleObserver(console))
         title = f"{bundle.manifest.model_id} {options.precision} · {normal_dir}"
         histogram = histogram_png(derived, title, [image.scores for image in checked.defective] if checked else [])
         content = slot_content(
@@ -114,6 +116,8 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             Findings(content, serial, normal_dir, bundle.path, survey, jobs, derived, before_after, checked, pictures, histogram)
         )
         print_summary(console, view.shape.groups, jobs, derived, survey, len(dropped), before_after)
+        if agreement is not None:
+            console.print(str(agreement), markup=False, highlight=False, soft_wrap=True)
         if checked is not None:
             _print_check(console, checked, derived)
         if options.dry_run:

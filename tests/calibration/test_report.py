@@ -208,14 +208,6 @@ def test_a_report_of_another_kind_is_refused_at_once(name: str, normal_dir: Path
     assert "ends with .html or .png" in capsys.readouterr().err
 
 
-def test_a_report_without_a_place_is_refused_before_the_work(
-    bundle_dir: Path, normal_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert calibrate(normal_dir, "--bundle", bundle_dir, "--report", tmp_path / "none" / "r.html") == 2
-    assert "expected a folder to write to" in capsys.readouterr().err
-    assert not (bundle_dir.parent / "calibration").exists()
-
-
 def test_what_is_active_is_said_also_where_the_report_cannot_be_written(
     bundle_dir: Path, normal_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

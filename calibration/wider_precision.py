@@ -1,0 +1,102 @@
+"""Does an 8-bit model score this site's parts as the wider model of its bundle does? Its ranges are of other images, and stay."""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.derive import Derived
+from calibration.errors import PrecisionsDisagreeError
+from calibration.image_result import ImageResult
+from calibration.run_normal_images import score_images
+from edge.bundle import Bundle
+from edge.engines.base import Engine
+from edge.engines.build_observer import BuildObserver
+from edge.engines.open_engine import open_chosen_engine
+from edge.line.station_view import StationView
+
+Values = NDArray[np.floating[Any]]
+WIDER = {"int8": ("fp16", "fp32"), "int8-cpu": ("fp32",)}
+TOLERANCE = 0.05
+"""Where the bundle names none."""
+MOST = 32
+"""Images; those of the export's own gate are not many more."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Over ``images``: the largest difference of L1, L2 or L, relative to the largest of its kind, as the export's gate has it."""
+
+    precision: str
+    wider: str
+    images: int
+    difference: float
+
+    def __str__(self) -> str:
+        return f"{self.precision} scores {self.images} of these images as {self.wider} does, within {self.difference:.1%}"
+
+
+def wider_precision(bundle: Bundle, precision: str) -> str | None:
+    """What ``precision`` is compared with: for 8 bits the next wider model that the bundle has, else None."""
+    return next((one for one in WIDER.get(precision, ()) if one in bundle.precisions()), None)
+
+
+def compare_with_wider(
+    bundle: Bundle,
+    engine: Engine,
+    options: argparse.Namespace,
+    view: StationView,
+    derived: Derived,
+    steps: Callable[[str, int], Callable[[], None]],
+    observer: BuildObserver,
+) -> Agreement | None:
+    """None where ``options.precision`` has nothing wider to be compared with. Else closes ``engine``: a device may hold one only.
+
+    Raises PrecisionsDisagreeError beyond the tolerance at which the export took the model.
+    """
+    wider = wider_precision(bundle, options.precision)
+    if wider is None:
+        return None
+    images = derived.judged[:MOST]  # by hash, and so a random choice
+    step = steps("compared", 2 * len(images))
+    narrow = _scores(engine, view, derived, images, step)
+    engine.close()
+    with open_chosen_engine(bundle, options, wider, observer) as other:
+        wide = _scores(other, view, derived, images, step)
+    difference = largest_difference(wide, narrow)
+    tolerance = bundle.manifest.precision_tolerance.get(options.precision, TOLERANCE)
+    if difference > tolerance:
+        raise PrecisionsDisagreeError(
+            f"{options.precision}: scores of these images are up to {difference:.1%} off {wider}'s, {tolerance:.1%} is allowed; "
+            f"calibrate with --precision {wider}, or export again with --calib and images of this site"
+        )
+    return Agreement(options.precision, wider, len(images), difference)
+
+
+def largest_difference(wide: Values, narrow: Values) -> float:
+    """Of ``narrow`` [n, 3] from ``wide``, each column relative to its largest in ``wide``."""
+    largest = np.maximum(np.abs(wide).max(axis=0), 1e-6)
+    return float((np.abs(narrow - wide) / largest).max())
+
+
+def _scores(
+    engine: Engine, view: StationView, derived: Derived, images: Sequence[ImageResult], step: Callable[[], None]
+) -> NDArray[np.float64]:
+    """L1, L2, L of each; one that entered the final C by the tensors that judged it, for to itself it has no distance."""
+    groups: dict[int, list[int]] = defaultdict(list)
+    tensors = [derived.scored_by.get(image.sha256, derived.tensors) for image in images]
+    for index, one in enumerate(tensors):
+        groups[id(one)].append(index)
+    found = np.empty((len(images), 3))
+    for members in groups.values():
+        engine.bind(tensors[members[0]])
+        files = [(images[index].path, images[index].sha256) for index in members]
+        for index, scores in zip(members, score_images(engine, view, files, step), strict=True):
+            found[index] = scores.feature_score, scores.reconstruction_score, scores.score
+    return found
