@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +12,14 @@ from numpy.typing import NDArray
 
 from calibration.derive import Derived
 from calibration.errors import PrecisionsDisagreeError
-from calibration.image_result import ImageResult
+from calibration.normal_images import ImageList
 from calibration.run_normal_images import score_images
 from edge.bundle import Bundle
 from edge.engines.base import Engine
 from edge.engines.build_observer import BuildObserver
 from edge.engines.open_engine import open_chosen_engine
 from edge.line.station_view import StationView
+from edge.slots.calibration_tensors import CalibrationTensors
 
 Values = NDArray[np.floating[Any]]
 WIDER = {"int8": ("fp16", "fp32"), "int8-cpu": ("fp32",)}
@@ -63,12 +63,14 @@ def compare_with_wider(
     wider = wider_precision(bundle, options.precision)
     if wider is None:
         return None
-    images = derived.judged[:MOST]  # by hash, and so a random choice
+    images = [(image.path, image.sha256) for image in derived.judged[:MOST]]  # by hash, and so a random choice
+    # By the bundle's own C, as the export compared them: one that was read through 8 bits is nearer to these.
+    tensors = bundle.start_calibration().with_ignore_mask(view.ignore_mask)
     step = steps("compared", 2 * len(images))
-    narrow = _scores(engine, view, derived, images, step)
+    narrow = _scores(engine, tensors, view, images, step)
     engine.close()
     with open_chosen_engine(bundle, options, wider, observer) as other:
-        wide = _scores(other, view, derived, images, step)
+        wide = _scores(other, tensors, view, images, step)
     difference = largest_difference(wide, narrow)
     tolerance = bundle.manifest.precision_tolerance.get(options.precision, TOLERANCE)
     if difference > tolerance:
@@ -85,18 +87,7 @@ def largest_difference(wide: Values, narrow: Values) -> float:
     return float((np.abs(narrow - wide) / largest).max())
 
 
-def _scores(
-    engine: Engine, view: StationView, derived: Derived, images: Sequence[ImageResult], step: Callable[[], None]
-) -> NDArray[np.float64]:
-    """L1, L2, L of each; one that entered the final C by the tensors that judged it, for to itself it has no distance."""
-    groups: dict[int, list[int]] = defaultdict(list)
-    tensors = [derived.scored_by.get(image.sha256, derived.tensors) for image in images]
-    for index, one in enumerate(tensors):
-        groups[id(one)].append(index)
-    found = np.empty((len(images), 3))
-    for members in groups.values():
-        engine.bind(tensors[members[0]])
-        files = [(images[index].path, images[index].sha256) for index in members]
-        for index, scores in zip(members, score_images(engine, view, files, step), strict=True):
-            found[index] = scores.feature_score, scores.reconstruction_score, scores.score
-    return found
+def _scores(engine: Engine, tensors: CalibrationTensors, view: StationView, images: ImageList, step: Callable[[], None]) -> Values:
+    engine.bind(tensors)
+    scores = score_images(engine, view, images, step)
+    return np.array([(one.feature_score, one.reconstruction_score, one.score) for one in scores])

@@ -99,5 +99,10 @@ def load(folder: Path) -> tuple[Model, RunRecord]:
     model = Model(record.config)
     if record.finished:
         fold_spectral_norm(model.decoder)
-    model.load_state_dict(safetensors.torch.load(content))
+    try:
+        model.load_state_dict(safetensors.torch.load(content))
+    except RuntimeError as error:  # the hash is right, so it is the record that is not
+        raise InputError(
+            f"{folder / RUN}: its config is not that of the weights beside it; undo the change, or train again"
+        ) from error
     return model, record

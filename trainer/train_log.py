@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from edge.errors import InputError
+from edge.storage.durable_files import write_file
 from trainer.train_loop import HELD_OUT_METRICS, METRICS
 
 if TYPE_CHECKING:
@@ -19,14 +21,17 @@ TENSORBOARD = "tensorboard"
 
 
 class MetricsFile:
-    """metrics.csv, one line a step; on resume the lines after the checkpoint are cut."""
+    """metrics.csv, one line a step, each in the file at once; on resume the lines after the checkpoint are cut."""
 
     def __init__(self, path: Path, from_step: int) -> None:
         kept = [row for row in read_metrics(path) if int(row["step"]) <= from_step] if from_step and path.is_file() else []
-        self._file = open(path, "w", newline="")  # noqa: SIM115 - closed by close()
+        beginning = io.StringIO(newline="")
+        writer = csv.DictWriter(beginning, (*METRICS, *HELD_OUT_METRICS))
+        writer.writeheader()
+        writer.writerows(kept)
+        write_file(path, beginning.getvalue().encode())
+        self._file = open(path, "a", buffering=1, newline="")  # noqa: SIM115 - closed by close()
         self._writer = csv.DictWriter(self._file, (*METRICS, *HELD_OUT_METRICS))
-        self._writer.writeheader()
-        self._writer.writerows(kept)
 
     def write(self, metrics: dict[str, float]) -> None:
         """Add one line; the held-out losses are empty at steps without evaluation."""
@@ -69,9 +74,10 @@ class TrainLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
-    """The lines of a metrics.csv."""
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+    """The lines of a metrics.csv; without one that a killed run or a power cut left torn."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n") and "\0" not in line]
+    return [row for row in csv.DictReader(whole) if row["step"].isdigit() and None not in row.values()]
 
 
 def require_tensorboard() -> None:

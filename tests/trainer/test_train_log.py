@@ -46,6 +46,20 @@ def test_a_resumed_log_forgets_what_came_after_the_checkpoint(tmp_path: Path, mo
     assert [step for step, _ in scalars(tmp_path / "tensorboard", "feature_loss/train")] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("torn", ["15", "2,0.5,0.2", "2,0.5,0.25,0,1,,", "\0\0\0\0", "\0,\0\r\n"])
+def test_each_step_is_in_the_file_at_once_and_a_torn_line_is_none(tmp_path: Path, torn: str) -> None:
+    path = tmp_path / "metrics.csv"
+    with TrainLog(tmp_path, 0, enabled=True, tensorboard=False) as log:
+        log.write(metrics(1))
+        assert [row["step"] for row in read_metrics(path)] == ["1"]
+    with open(path, "a", newline="") as file:
+        file.write(torn)
+    assert [row["step"] for row in read_metrics(path)] == ["1"]
+    with TrainLog(tmp_path, 150, enabled=True, tensorboard=False) as log:
+        log.write(metrics(151))
+    assert [row["step"] for row in read_metrics(path)] == ["1", "151"]
+
+
 def test_a_penalty_that_is_not_computed_leaves_no_point(tmp_path: Path) -> None:
     with TrainLog(tmp_path, 0, enabled=True, tensorboard=True) as log:
         log.write(metrics(1) | {"gradient_penalty": float("nan")})

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from edge.errors import InputError
 from edge.storage.documented_yaml import documented_yaml
 from tests.trainer.conftest import SMALL, killed_at
 from trainer import checkpoint
 from trainer.cli import main
 from trainer.dataset import find_normal_images
+from trainer.model import Model
 from trainer.train_config import TrainConfig
 
 
@@ -126,9 +128,6 @@ def test_bad_places_and_bad_images(demo_dir: Path, tmp_path: Path, capsys: pytes
 
 
 def test_a_changed_weights_file_is_not_loaded(demo_dir: Path, tmp_path: Path, small: TrainConfig) -> None:
-    from edge.errors import InputError
-    from trainer.model import Model
-
     checkpoint.save(
         tmp_path, Model(small), checkpoint.new_record(small, find_normal_images(demo_dir, 0.1), demo_dir, 1, finished=True), None
     )
@@ -136,6 +135,18 @@ def test_a_changed_weights_file_is_not_loaded(demo_dir: Path, tmp_path: Path, sm
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     with pytest.raises(InputError, match="hash is not the one"):
         checkpoint.load(tmp_path)
+
+
+def test_an_edited_record_is_not_taken_for_that_of_the_weights(tmp_path: Path, small: TrainConfig) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    record = {"learned": [], "held_out": [], "source": "/images", "step": 3, "finished": True, "smoothness": None, "best_step": 3}
+    checkpoint.save(run, Model(small), {"config": small.model_dump(), **record}, None)
+    text = (run / checkpoint.RUN).read_text()
+    assert f"bottleneck: {small.bottleneck}\n" in text
+    (run / checkpoint.RUN).write_text(text.replace(f"bottleneck: {small.bottleneck}\n", f"bottleneck: {small.bottleneck + 1}\n"))
+    with pytest.raises(InputError, match="its config is not that of the weights"):
+        checkpoint.load(run)
 
 
 def test_every_option_is_documented_and_the_document_loads() -> None:
