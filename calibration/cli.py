@@ -129,9 +129,9 @@ def calibrate(options: argparse.Namespace, console: Console) -> CalibrationSlot 
             store.activate(slot, options.operator, f"calibrated from {normal_dir}")
     if lines is not None:
         lines.made(slot.record.serial, not options.no_activate)
-    what = "is there, not active: edge-slots activate" if options.no_activate else "is active:"
-    rest = slot.record.serial if options.no_activate else slot.path
-    console.print(f"calibration {slot.record.serial} {what} {rest}", highlight=False, soft_wrap=True)
+    serial = slot.record.serial
+    there = f"not active: edge-slots activate {serial} {store.flags}" if options.no_activate else f"active: {slot.path}"
+    console.print(f"calibration {serial} is {there}", markup=False, highlight=False, soft_wrap=True)
     _write_report(options.report, page, histogram)  # a copy: what becomes of it changes nothing of what was said
     return slot
 

@@ -102,11 +102,15 @@ class SlotStore:
 
     def without_active(self) -> str:
         """What there is where none is active, and the command that helps; ends an error's line after an opening bracket."""
-        where = f"--bundle {shlex.quote(str(self.bundle.path))} --state {shlex.quote(str(self.folder.parents[1]))}"
         if serials := self.serials():
             there = ", ".join(map(str, serials))
-            return f"{self.folder} has {there}, none active); run: edge-slots activate {serials[-1]} {where}"
-        return f"looked in {self.folder}); run: calibrate normal_dir/ {where}"
+            return f"{self.folder} has {there}, none active); run: edge-slots activate {serials[-1]} {self.flags}"
+        return f"looked in {self.folder}); run: calibrate normal_dir/ {self.flags}"
+
+    @property
+    def flags(self) -> str:
+        """How commands are told of this store."""
+        return f"--bundle {shlex.quote(str(self.bundle.path))} --state {shlex.quote(str(self.folder.parents[1]))}"
 
     def serials(self) -> list[int]:
         """Of all slots, ascending."""

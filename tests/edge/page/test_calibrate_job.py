@@ -33,7 +33,7 @@ def test_it_tells_how_far_it_is_and_leaves_the_active_one_active(two_slots_dir: 
     assert (state.phase, state.serial, state.operator) == ("done", 3, "Ann")
     assert ends == [state]
     assert stages - {""}
-    assert "is there, not active" in "\n".join(state.words)
+    assert "is not active: edge-slots activate" in "\n".join(state.words)
     current = two_slots_dir.parent / "calibration" / "tiny" / "current"
     assert current.resolve().name == "000002"
 
