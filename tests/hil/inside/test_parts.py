@@ -19,7 +19,7 @@ from tests.hil.inside.virtual_camera import VirtualCamera
 
 Start = Callable[..., Inspector]
 HEARTBEAT_LATE_MS = 500
-"""Half of what a relay or PLC waits for (docs/wiring.md): one core does everything here, a change was seen 204 ms after the last."""
+"""Half of what a relay or PLC waits for (docs/wiring.md). One core does everything here: 204 ms were seen."""
 
 
 def test_each_of_200_parts_gets_its_own_verdict_and_its_own_pulse(
