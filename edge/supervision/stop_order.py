@@ -9,6 +9,8 @@ from pathlib import Path
 from edge.errors import OutputError
 from edge.storage.durable_files import write_file
 
+NOT_KEPT = "the order to stop the line would not outlast this run"
+
 
 class StopOrder:
     """The file ``path`` stands from the order until an orderly end, which somebody asked for; it holds the reason, for people.
@@ -32,9 +34,15 @@ class StopOrder:
 
     def give(self, reason: str) -> None:
         """Keep the first order; never waits for the disk, since whoever gives it may be the thread that drives the reject line."""
-        if self._writer is None:
-            self._writer = threading.Thread(target=self._write, args=(reason,), name="stop order")
-            self._writer.start()
+        if self._writer is not None:
+            return
+        writer = threading.Thread(target=self._write, args=(reason,), name="stop order")
+        try:
+            writer.start()
+        except RuntimeError as error:  # the machine has no thread left: the line must be stopped and driven all the same
+            self._failed(f"{NOT_KEPT}: {error}")
+        else:
+            self._writer = writer
 
     def lift(self) -> None:
         """An orderly end: who starts the program anew has been here. Raises OutputError where the file cannot be removed."""
@@ -50,4 +58,4 @@ class StopOrder:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_file(self._path, reason.encode() + b"\n")
         except (OutputError, OSError) as error:
-            self._failed(f"the order to stop the line would not outlast this run: {error}")
+            self._failed(f"{NOT_KEPT}: {error}")

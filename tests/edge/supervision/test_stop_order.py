@@ -64,3 +64,15 @@ def test_who_gives_it_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: py
     disk.set()
     given.lift()
     assert written == [b"part 3 may have gone on\n"]
+
+
+def test_a_machine_without_a_thread_left_is_told_and_nothing_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    told: list[str] = []
+    given = order(tmp_path / "line-stop.txt", told)
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    given.give("part 3 may have gone on")
+    assert told == ["the order to stop the line would not outlast this run: can't start new thread"]
+    given.lift()
