@@ -71,7 +71,7 @@ def compare_with_wider(
     engine.close()
     with open_chosen_engine(bundle, options, wider, observer) as other:
         wide = _scores(other, tensors, view, images, step)
-    difference = largest_difference(wide, narrow)
+    difference = float(relative_differences(wide, narrow).max())
     tolerance = bundle.manifest.precision_tolerance.get(options.precision, TOLERANCE)
     if difference > tolerance:
         raise PrecisionsDisagreeError(
@@ -81,10 +81,12 @@ def compare_with_wider(
     return Agreement(options.precision, wider, len(images), difference)
 
 
-def largest_difference(wide: Values, narrow: Values) -> float:
-    """Of ``narrow`` [n, 3] from ``wide``, each column relative to its largest in ``wide``."""
-    largest = np.maximum(np.abs(wide).max(axis=0), 1e-6)
-    return float((np.abs(narrow - wide) / largest).max())
+def relative_differences(wide: Values, narrow: Values) -> Values:
+    """Of ``narrow`` [n, 3] from ``wide``, each column relative to its largest in ``wide``: [n, 3].
+
+    Not to each score's own: an image that is a centre itself has the distance 0, and only rounding is left.
+    """
+    return np.asarray(np.abs(narrow - wide) / np.maximum(np.abs(wide).max(axis=0), 1e-6))
 
 
 def _scores(engine: Engine, tensors: CalibrationTensors, view: StationView, images: ImageList, step: Callable[[], None]) -> Values:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.wider_precision import relative_differences
+
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 5e-2, "int8-cpu": 5e-2}
 """Largest difference of a score, relative to the largest of its kind. FP32 runtimes only sum in another order; the first FP16
 model of a real run was off by 0.6 %, in a runtime that rounds less than TensorRT may; 8 bits by 2 to 4 %."""
@@ -45,14 +47,12 @@ def compare(
     at, and at each one's own OWN_QUANTILE; there by the scores ``own`` (L of both, N each) where each has a C of its own.
     """
     tolerance = TOLERANCE[precision]
-    # Relative to the largest score of its kind: an image that is a centre itself has the distance 0, and only rounding is left.
-    largest = np.maximum(np.abs(reference.scores).max(axis=0), 1e-6)
-    difference = np.abs(exported.scores - reference.scores) / largest
+    difference = relative_differences(reference.scores, exported.scores)
     expected, got = reference.scores[:, 2], exported.scores[:, 2]
     median = float(np.median(expected))
     own_expected, own_got = own or (expected, got)
     limits = [np.quantile(one, OWN_QUANTILE) for one in (own_expected, own_got)]
-    close = np.abs(expected - median) <= tolerance * largest[2]
+    close = np.abs(expected - median) <= tolerance * np.abs(expected).max()
     close |= np.abs(own_expected - limits[0]) <= tolerance * np.abs(own_expected).max()
     correlations = [correlation(a, b) for a, b in zip(reference.maps, exported.maps, strict=True)]
     images = [correlation(a, b) for a, b in zip(reference.reconstructions, exported.reconstructions, strict=True)]

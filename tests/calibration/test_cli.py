@@ -97,7 +97,7 @@ def test_a_report_that_cannot_be_written_after_all_hides_no_new_calibration(
     (tmp_path / "x.html").mkdir()
     assert calibrate(normal_dir, "--bundle", bundle_dir, "--report", tmp_path / "x.html") == 2
     words = capsys.readouterr().err
-    assert words.index("calibration 1 is active") < words.index("cannot write")
+    assert words.index("calibration 1 is active") < words.index("calibrate: cannot write")
     assert record(bundle_dir)["serial"] == 1
 
 

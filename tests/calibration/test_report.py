@@ -208,15 +208,6 @@ def test_a_report_of_another_kind_is_refused_at_once(name: str, normal_dir: Path
     assert "ends with .html or .png" in capsys.readouterr().err
 
 
-def test_what_is_active_is_said_also_where_the_report_cannot_be_written(
-    bundle_dir: Path, normal_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "taken.html").mkdir()
-    assert calibrate(normal_dir, "--bundle", bundle_dir, "--report", tmp_path / "taken.html") == 2
-    err = capsys.readouterr().err
-    assert err.index("calibration 1 is active") < err.index("calibrate: cannot write")
-
-
 def test_a_picture_that_is_gone_since_costs_its_picture_alone(
     bundle_dir: Path, normal_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
