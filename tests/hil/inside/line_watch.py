@@ -34,7 +34,7 @@ class Change:
 
 
 class LineWatch:
-    """While open. Changes come a moment late: ``settle`` first."""
+    """While open. Changes come a moment late: those of a process of its own."""
 
     def __init__(self, chip: Chip) -> None:
         self.changes: list[Change] = []
