@@ -27,6 +27,7 @@ from edge.station_config import StationConfig, load_station
 from edge.storage.documented_yaml import documented_yaml
 from edge.storage.locations import station_path
 from edge.supervision.challenge_cli import main as challenge_main
+from edge.supervision.release_cli import main as release_main
 from edge.supervision.stop_signals import StopSignals
 
 COMMANDS = {
@@ -34,6 +35,7 @@ COMMANDS = {
     "audit": audit_main,
     "trigger": trigger_main,
     "challenge": challenge_main,
+    "release": release_main,
     "stats": stats_main,
 }
 

@@ -123,7 +123,6 @@ class Inspection:
             self.manager.stopping()
             self.kept.audit("stop", parts=loop.counts.total())
         stack.close()  # lines safe, log written, before the last words
-        self.oversight.ended()
         if budget is not None:
             budget.ended()
         return self._last_words(loop, self.line)
@@ -151,7 +150,7 @@ class Inspection:
 
     def _open_line(self, state: Path) -> None:
         station, kept, clock = self.acting, self.kept, self.clock
-        order = None if self.options.dry_run else StopOrder(state / "line-stop.txt", self.announcer.add)
+        order = None if self.options.dry_run else StopOrder(state, self.announcer.add)
         over = self.oversight = Oversight(station, self.outputs, kept, self.announcer.add, self.manager, clock, order)
         first_part_id, fail = kept.first_part_id, over.line_lost
         self.line = self.wait.opened(

@@ -14,13 +14,12 @@ from edge.records.part_records import PartRecords
 class Arm:
     """``left`` is called by whatever drives the line, ``confirmed`` by the sensor's thread; neither waits for anything.
 
-    stop: is called once, with the reason, when the line must stop.
+    stop: is called with the reason whenever the line must stop, also while it stands.
     """
 
     def __init__(self, records: PartRecords | None, line_stop: LineStop, stop: Callable[[str], None]) -> None:
         self._records, self._line_stop, self._stop = records, line_stop, stop
         self.confirm: ConfirmWatch | None = None
-        self._told = False
 
     def left(self, finished: Finished) -> None:
         """A part has left the arm."""
@@ -30,17 +29,14 @@ class Arm:
             self._records.finished(part.part_id, part.outcome, part.reason, action, late_ns)
         if self.confirm is not None and action is Action.REJECTED and part.begin_ns is not None:
             self.confirm.pulse(part.part_id, part.begin_ns)
-        self._line_stop.finished(finished)
-        self._stop_where_due()
+        self._stop_for(self._line_stop.finished(finished))
 
     def confirmed(self, confirmation: Confirmation) -> None:
         """What the sensor says."""
         if self._records is not None and confirmation.part_id is not None:
             self._records.confirmed(confirmation.part_id, confirmation.confirm.value)
-        self._line_stop.confirmed(confirmation)
-        self._stop_where_due()
+        self._stop_for(self._line_stop.confirmed(confirmation))
 
-    def _stop_where_due(self) -> None:
-        if self._line_stop.stopped and not self._told:
-            self._told = True
-            self._stop(self._line_stop.reason)
+    def _stop_for(self, reason: str) -> None:
+        if reason:
+            self._stop(reason)

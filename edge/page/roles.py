@@ -11,7 +11,7 @@ class Role(IntEnum):
     OPERATOR = 1
     """Sees the line and its records."""
     TECHNICIAN = 2
-    """Calibrates, activates, goes back, changes the product; sees the settings."""
+    """Releases a stopped line, calibrates, activates, goes back, changes the product; sees the settings."""
     ENGINEER = 3
     """Sees the audit trail and who has an account."""
 

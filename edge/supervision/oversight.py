@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from edge.clock import Clock
-from edge.errors import LineError, OutputError
+from edge.errors import LineError
 from edge.line.guarded_line import GuardedLine
 from edge.line.heartbeat_line import HeartbeatLine
 from edge.line.output_lines import OutputLines
@@ -27,12 +28,14 @@ HEARTBEAT_MS = 200
 CYCLE_SPARE_MS = 3000
 """How much longer than the longest wait for a picture a cycle may take, before the program is taken to hang."""
 LINE_STOP = "line stop"
+RELEASE = "look for it, then `edge-inspect release`"
+START_ANEW = "look for it, then start edge-inspect anew"
 
 
 class Oversight:
     """``states`` from the start; ``guard`` makes the rest, once there is a line. announce: one line for people, must not wait.
 
-    order: None where nothing is kept; where one stands from a run before, the line is stopped from ``guard`` on.
+    order: None where nothing is kept; where one stands from a run before, the line is stopped from ``guard`` on, until its release.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Oversight:
         self._lamps = StateOutputs(outputs, station.shadow, self._changed)
         self.states = LineStates(self._drive_lamps, clock)
         self._lost = ""
+        self._stopping, self._stops, self._reason = threading.Lock(), 0, ""
         self.challenge = Challenge(station.challenge)
 
     def guard(self, parts: PartLine, state: Path, stack: ExitStack) -> GuardedLine:
@@ -69,15 +73,10 @@ class Oversight:
 
     def stop_line(self, reason: str) -> None:
         """No part may go on, for ``reason``; only a person ends that. Any thread, also the reject line's own: raises nothing."""
-        self._stop(reason)
-        if self._order is not None:
-            self._order.give(reason)
-
-    def ended(self) -> None:
-        """The run came to an orderly end, everything is closed: a stop no longer holds."""
-        if self._order is not None:
-            with suppress(OutputError):  # the line stands on, and says which file to remove
-                self._order.lift()
+        with self._stopping:
+            if self._order is not None:
+                self._order.give(self._reason or reason)
+            self._stop(reason)
 
     def line_lost(self, what: str, reason: str) -> None:
         """A line, in or out, is of no use any more; any thread. The run ends at the next beat: a chip that returns is another."""
@@ -102,6 +101,7 @@ class Oversight:
             self._announce("the next part is the challenge part")
         if self._heartbeat.failure is not None:
             self.line_lost("heartbeat", str(self._heartbeat.failure))
+        self._let_go_where_released()
 
     def precision(self, degraded: str) -> None:
         """What the engine stands in for and why; empty where it is as asked."""
@@ -111,10 +111,26 @@ class Oversight:
             self.states.clear("precision")
 
     def _stop(self, reason: str) -> None:
+        self._stops += 1
         with suppress(LineError):  # no output says stop any more: so much the more must no part pass
             self._lamps.stop_line()
-        with suppress(LineError):
-            self.states.fail(LINE_STOP, f"{reason}; look for it, then start edge-inspect anew")
+        if not self._reason:
+            self._reason = reason
+            with suppress(LineError):
+                self.states.fail(LINE_STOP, f"{reason}; {START_ANEW if self._order is None else RELEASE}")
+
+    def _let_go_where_released(self) -> None:
+        seen = self._stops
+        if self._order is None or not self._reason or not self._order.released():
+            return
+        with self._stopping:  # whoever stops the line waits for the outputs at most, never for the disk
+            if self._stops == seen:
+                self._reason = ""
+                try:
+                    self.states.clear(LINE_STOP)
+                    self._lamps.let_go()
+                except LineError as error:
+                    self.line_lost("stop", str(error))
 
     def _drive_lamps(self, change: Transition) -> None:
         try:

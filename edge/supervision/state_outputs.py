@@ -15,13 +15,14 @@ class StateOutputs:
     """Drives them for each change of state, which it then hands to ``told``. Any thread; raises LineError where one is not driven.
 
     lines: None where no line is driven at all. shadow: ``ready`` and ``ok`` stay off. The conveyor runs from when everything is
-    open until the end, unless ``stop_line`` was called; that lasts until a person has looked and started the inspection anew.
+    open until the end, unless ``stop_line`` was called; that lasts until ``let_go``, when a person has looked.
     """
 
     def __init__(self, lines: OutputLines | None, shadow: bool, told: Callable[[Transition], None]) -> None:
         self._lines, self._off, self._told = lines, STAYS_OFF if shadow else frozenset[str](), told
         self._outputs: Outputs = OUTPUTS[State.STARTING]
         self._good = self._stopped = False
+        self._open = False
 
     def __call__(self, change: Transition) -> None:
         """``change`` happened."""
@@ -30,7 +31,8 @@ class StateOutputs:
             self._set("ready", self._outputs.ready)
             self._set("fault", self._outputs.fault)
             self._set("ok", self._outputs.ok and self._good)
-            self._set("stop", self._stopped or change.after in (State.STARTING, State.STOPPED))
+            self._open = change.after not in (State.STARTING, State.STOPPED)
+            self._set("stop", self._stopped or not self._open)
         finally:
             self._told(change)
 
@@ -43,6 +45,11 @@ class StateOutputs:
         """A bad part may have gone on: the conveyor must stand."""
         self._stopped = True
         self._set("stop", True)
+
+    def let_go(self) -> None:
+        """A person has looked: the conveyor may run."""
+        self._stopped = False
+        self._set("stop", not self._open)
 
     def _set(self, name: str, value: bool) -> None:
         if self._lines is not None and name not in self._off:

@@ -1,4 +1,4 @@
-"""That the line must stand, kept on disk: a program that dies afterwards and is started anew by systemd lets nothing run again."""
+"""That the line must stand, kept on disk until somebody releases it: a start anew, by whomever, lets nothing run again."""
 
 from __future__ import annotations
 
@@ -9,53 +9,71 @@ from pathlib import Path
 from edge.errors import OutputError
 from edge.storage.durable_files import write_file
 
-NOT_KEPT = "the order to stop the line would not outlast this run"
+FILE, RELEASED = "line-stop.txt", "line-released.txt"
+UNKNOWN = "the line was stopped"
+NOT_KEPT = "the order to stop the line would not outlast this run, which alone can end it"
 
 
 class StopOrder:
-    """The file ``path`` stands from the order until an orderly end, which somebody asked for; it holds the reason, for people.
+    """``FILE`` in ``state`` stands from the order until its release and holds the first reason; then its name is ``RELEASED``.
 
     failed: gets one line where the order cannot be kept. What is there but cannot be read is an order all the same.
     """
 
-    def __init__(self, path: Path, failed: Callable[[str], None]) -> None:
-        self._path, self._failed = path, failed
-        self._writer: threading.Thread | None = None
+    def __init__(self, state: Path, failed: Callable[[str], None]) -> None:
+        self._path, self._released, self._failed = state / FILE, state / RELEASED, failed
+        self._lock, self._disk = threading.Lock(), threading.Lock()
+        self._coming = 0
+        self._kept = False
 
     def standing(self) -> str:
-        """Why a run before this one stopped the line and did not end as it should; empty where none did."""
+        """Why the line must stand; empty where it need not. Looks at the disk."""
         try:
             reason = self._path.read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             return ""
         except (OSError, ValueError):
             reason = ""
-        return f"{reason or 'the line was stopped'} ({self._path}, of a run that came to no orderly end)"
+        self._kept = True
+        return reason or UNKNOWN
 
     def give(self, reason: str) -> None:
-        """Keep the first order; never waits for the disk, since whoever gives it may be the thread that drives the reject line."""
-        if self._writer is not None:
-            return
-        writer = threading.Thread(target=self._write, args=(reason,), name="stop order")
+        """Keep the order; never waits for the disk, since whoever gives it may be the thread that drives the reject line."""
+        with self._lock:
+            self._coming += 1
         try:
-            writer.start()
+            threading.Thread(target=self._write, args=(reason,), name="stop order").start()
         except RuntimeError as error:  # the machine has no thread left: the line must be stopped and driven all the same
-            self._failed(f"{NOT_KEPT}: {error}")
-        else:
-            self._writer = writer
+            self._written(f"{NOT_KEPT}: {error}")
 
-    def lift(self) -> None:
-        """An orderly end: who starts the program anew has been here. Raises OutputError where the file cannot be removed."""
-        if self._writer is not None:
-            self._writer.join()
+    def released(self) -> bool:
+        """True once somebody has released what stood; a file that is merely gone says nothing. Looks at the disk."""
+        with self._lock:
+            known = self._kept and not self._coming
+        return known and self._released.is_file() and not self._path.exists()
+
+    def release(self) -> None:
+        """Whoever calls this has looked for the part, and has written down who. Raises OutputError: it stands on."""
         try:
-            self._path.unlink(missing_ok=True)
+            self._path.replace(self._released)
         except OSError as error:
-            raise OutputError(f"cannot remove {self._path}: {error.strerror}; the line stands until it is gone") from error
+            raise OutputError(f"cannot release {self._path}: {error.strerror}; the line stands on") from error
 
     def _write(self, reason: str) -> None:
+        problem = ""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(self._path, reason.encode() + b"\n")
+            with self._disk:
+                if not self._path.exists():
+                    self._path.parent.mkdir(parents=True, exist_ok=True)
+                    self._released.unlink(missing_ok=True)
+                    write_file(self._path, reason.encode() + b"\n")
         except (OutputError, OSError) as error:
-            self._failed(f"{NOT_KEPT}: {error}")
+            problem = f"{NOT_KEPT}: {error}"
+        self._written(problem)
+
+    def _written(self, problem: str) -> None:
+        with self._lock:
+            self._coming -= 1
+            self._kept = not problem
+        if problem:
+            self._failed(problem)

@@ -11,10 +11,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
+from edge.errors import EXIT_OK
+from edge.supervision.release_cli import main as release
+from edge.supervision.stop_order import FILE
 from edge.triggers.software import SOCKET, TriggerSender
 from tests.faults.harness import FaultBench
 from tests.until import until
@@ -173,16 +177,14 @@ def test_every_fault_of_a_triggered_part_takes_it_out_and_is_on_record(bench: Fa
         assert rejecting or min(abs(at_ns - when) for when in due) < 200_000_000
 
 
-def test_a_stopped_conveyor_stands_when_the_program_was_killed_until_somebody_ends_and_starts_it(
-    bench: FaultBench, tmp_path: Path
-) -> None:
+def test_a_stopped_conveyor_stands_over_every_end_and_start_until_somebody_releases_it(bench: FaultBench, tmp_path: Path) -> None:
     bench.write_parts(400, bad_every=1)
     station = tmp_path / "station.yaml"
     station.write_text(TRIGGERED + "line_stop: {rejects_in_a_row: 2}\n")
-    order = bench.bundle.parent / "line-stop.txt"
+    order = bench.bundle.parent / FILE
 
     def conveyor(how: signal.Signals, when: Callable[[], bool]) -> list[bool]:
-        """Parts until ``when``, then the program ends; the levels of the stop line."""
+        """Parts until ``when``, then the program ends; how the stop line changed."""
 
         def send(process: subprocess.Popen[str]) -> None:
             sender = TriggerSender(bench.bundle.parent / SOCKET)
@@ -192,12 +194,20 @@ def test_a_stopped_conveyor_stands_when_the_program_was_killed_until_somebody_en
 
         result = bench.run({}, "--station", str(station), kill=send)
         result.assert_safe()
-        return [level for _, level in result.line("stop line (recording)")]
+        return [level for level, _ in groupby(level for _, level in result.line("stop line (recording)"))]
 
     def judged() -> bool:
         return bool((bench.folder / f"run{bench.runs}" / "verdicts.jsonl").read_bytes().count(b"outcome"))
 
+    released: list[int] = []
+
+    def stopped_again() -> bool:
+        if not released and judged():
+            released.append(release(["--bundle", str(bench.bundle), "--operator", "kim"]))
+        return bool(released) and order.exists()
+
     assert conveyor(signal.SIGKILL, order.exists) == [True, False, True]
-    assert set(conveyor(signal.SIGKILL, judged)) == {True}
-    assert set(conveyor(signal.SIGTERM, judged)) == {True}
-    assert False in conveyor(signal.SIGTERM, judged)
+    for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGTERM):
+        assert set(conveyor(how, judged)) == {True}
+    assert conveyor(signal.SIGTERM, stopped_again) == [True, False, True]
+    assert released == [EXIT_OK]

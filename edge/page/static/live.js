@@ -44,6 +44,13 @@ function showAlerts(connected) {
   if (before !== notes.map(one => one.textContent).join("\n")) at("alerts").replaceChildren(...notes);
 }
 
+function showRelease() {
+  const release = at("release"), why = status && status.running ? status.faults["line stop"] : "";
+  if (!release) return;  // not for this role
+  release.hidden = !why;
+  release.elements.seen.value = why || "";
+}
+
 function showVerdict() {
   const running = status && status.running, verdict = running ? status.verdict : null;
   const judged = verdict && !["starting", "self-test", "stopped"].includes(status.state);
@@ -144,7 +151,7 @@ function listen(event, take) {
   source.addEventListener(event, message => take(JSON.parse(message.data)));
 }
 const source = new EventSource("/live/events");
-listen("status", content => { status = content; showVerdict(); showCounts(); showAlerts(true); });
+listen("status", content => { status = content; showVerdict(); showCounts(); showAlerts(true); showRelease(); });
 listen("records", content => { records = content; showCounts(); showRejects(); });
 listen("points", content => trend.add(content));
 listen("picture", content => { wanted = content; showPicture(); });

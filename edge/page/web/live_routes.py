@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import PlainTextResponse, Response, StreamingResponse
+from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
+from edge.errors import InputError
 from edge.page.page_parts import parts_of
 from edge.page.roles import Role
 from edge.page.sessions import Session
-from edge.page.web.access import cookie_name, seeing
+from edge.page.web.access import changing, cookie_name, seeing
 from edge.page.web.rendering import rendered
+from edge.supervision.stop_order import StopOrder
 
 Seeing = Annotated[Session, Depends(seeing(Role.OPERATOR))]
+Changing = Annotated[Session, Depends(changing(Role.TECHNICIAN))]
+Seen = Annotated[str, Form(min_length=1, max_length=2000)]
 routes = APIRouter()
 
 
@@ -45,3 +49,16 @@ def picture(request: Request, part_id: int, _: Seeing, heat: Annotated[bool, Que
     if content is None:
         return PlainTextResponse("no such picture\n", 404)
     return Response(content, media_type="image/jpeg")
+
+
+@routes.post("/live/release")
+def release(request: Request, session: Changing, seen: Seen) -> Response:
+    """A stopped line may run again. seen: why it stood, as the page showed it to whoever has looked for the part."""
+    parts = parts_of(request)
+    order = StopOrder(parts.place.state, lambda _: None)
+    reason = order.standing()
+    if not reason or not seen.startswith(reason):
+        raise InputError("the line has been released or stopped for another reason meanwhile; look again before you release it")
+    parts.audit("line released", name=session.name, reason=reason)
+    order.release()
+    return RedirectResponse("/", 303)

@@ -18,39 +18,36 @@ def left(part_id: int, action: Action) -> Finished:
 
 
 @given(actions=st.lists(st.sampled_from([Action.PASSED, Action.REJECTED, Action.UNKNOWN]), max_size=30), most=st.integers(2, 5))
-def test_so_many_rejects_in_a_row_stop_the_line(actions: list[Action], most: int) -> None:
+def test_so_many_rejects_in_a_row_stop_the_line_and_as_many_again_the_next_time(actions: list[Action], most: int) -> None:
     stop = LineStop(most, 1)
     for index, action in enumerate(actions):
-        stop.finished(left(index, action))
+        reason = stop.finished(left(index, action))
         known = [one for one in actions[: index + 1] if one is not Action.UNKNOWN]
-        runs = [len(list(group)) for value, group in itertools.groupby(known) if value is Action.REJECTED]
-        assert stop.stopped is (max(runs, default=0) >= most)
+        row = len(list(itertools.takewhile(lambda one: one is Action.REJECTED, reversed(known))))
+        assert bool(reason) is (action is Action.REJECTED and row % most == 0)
+        assert not reason or f"part {index}" in reason
 
 
-def test_a_bad_part_that_may_have_gone_on_stops_it_at_once_and_the_first_reason_stays() -> None:
-    stop = LineStop(None, 1)
-    stop.finished(left(4, Action.LATE))
-    stop.confirmed(Confirmation(5, Confirm.NOT_CONFIRMED, 0))
-    assert stop.stopped
-    assert stop.reason == "part 4 is not good and may have gone on: the reject line came too late"
-    stop.finished(left(6, Action.PASSED))
-    assert stop.stopped
+def test_each_bad_part_that_may_have_gone_on_stops_it_at_once() -> None:
+    stop = LineStop(None, 2)
+    assert stop.finished(left(4, Action.LATE)) == "part 4 is not good and may have gone on: the reject line came too late"
+    assert stop.finished(left(5, Action.PASSED)) == ""
+    assert "part 6" in stop.finished(left(6, Action.LATE))
 
 
-@pytest.mark.parametrize(("most", "stops_after"), [(1, 1), (2, 4)])
-def test_rejects_that_are_not_confirmed_stop_it(most: int, stops_after: int) -> None:
+@pytest.mark.parametrize(("most", "stops"), [(1, [0, 2, 3, 5]), (2, [3])])
+def test_rejects_that_are_not_confirmed_stop_it(most: int, stops: list[int]) -> None:
     stop = LineStop(None, most)
-    told = [Confirm.NOT_CONFIRMED, Confirm.CONFIRMED, Confirm.NOT_CONFIRMED, Confirm.NOT_CONFIRMED, Confirm.CONFIRMED]
+    confirmed, missing = Confirm.CONFIRMED, Confirm.NOT_CONFIRMED
     seen = []
-    for index, confirm in enumerate(told):
-        stop.confirmed(Confirmation(index, confirm, 0))
-        stop.confirmed(Confirmation(None, Confirm.UNEXPECTED, 0))
-        seen.append(stop.stopped)
-    assert seen.index(True) + 1 == stops_after
+    for index, confirm in enumerate([missing, confirmed, missing, missing, confirmed, missing]):
+        if reason := stop.confirmed(Confirmation(index, confirm, 0)):
+            assert f"part {index} may have gone on" in reason
+            seen.append(index)
+        assert stop.confirmed(Confirmation(None, Confirm.UNEXPECTED, 0)) == ""
+    assert seen == stops
 
 
 def test_any_number_of_rejects_may_follow_where_none_is_named() -> None:
     stop = LineStop(None, 1)
-    for index in range(100):
-        stop.finished(left(index, Action.REJECTED))
-    assert not stop.stopped
+    assert not any(stop.finished(left(index, Action.REJECTED)) for index in range(100))

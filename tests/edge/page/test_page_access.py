@@ -15,6 +15,7 @@ from edge.page.page_config import PageConfig
 from edge.page.roles import Role
 from edge.page.web.guard import MOST_BODY_BYTES
 from edge.records.audit_log import AuditTrail
+from edge.supervision.stop_order import FILE as STOP_FILE
 from tests.edge.page.conftest import Page, form_token
 from tests.edge.page.running_line import PASSWORD
 
@@ -53,17 +54,18 @@ def test_each_role_sees_what_it_may_and_no_more(page: Page) -> None:
             refused = browser.get(path).status_code == 403
             assert refused == (role < needed), (role, path)
     operator = page.logged_in(Role.OPERATOR)
-    data = {"form_token": form_token(operator), "serial": 1, "active": 2, "reason": "x"}
-    for path in ("/calibration/activate", "/calibration/rollback", "/calibration/run", "/calibration/run/stop"):
+    data = {"form_token": form_token(operator), "serial": 1, "active": 2, "reason": "x", "seen": "x"}
+    for path in ("/calibration/activate", "/calibration/rollback", "/calibration/run", "/calibration/run/stop", "/live/release"):
         assert operator.post(path, data=data).status_code == 403
 
 
 @pytest.mark.parametrize(
-    "change", ["/calibration/activate", "/calibration/run", "/calibration/run/stop", "/calibration/product", "/logout"]
+    "change",
+    ["/calibration/activate", "/calibration/run", "/calibration/run/stop", "/calibration/product", "/live/release", "/logout"],
 )
 def test_a_change_needs_the_sessions_own_token(page: Page, change: str) -> None:
     browser, other = page.logged_in(Role.ENGINEER), page.logged_in(Role.TECHNICIAN)
-    data = {"serial": 1, "active": 2, "reason": "x", "name": "x"}
+    data = {"serial": 1, "active": 2, "reason": "x", "name": "x", "seen": "x"}
     for token in (None, "", "x", form_token(other), form_token(browser)[:-1]):
         answer = browser.post(change, data=data if token is None else {**data, "form_token": token})
         assert answer.status_code == 403
@@ -259,8 +261,14 @@ def test_a_change_that_cannot_be_written_down_is_not_made(page: Page) -> None:
         one.unlink()
     folder.rmdir()
     folder.write_text("in the way")
-    answer = browser.post("/calibration/rollback", data={"form_token": token, "serial": 1, "active": 2, "reason": "x"})
-    assert answer.status_code == 503
+    (page.state / STOP_FILE).write_text("part 3 may have gone on")
+    changes = {
+        "/calibration/rollback": {"serial": 1, "active": 2, "reason": "x"},
+        "/live/release": {"seen": "part 3 may have gone on"},
+    }
+    for path, data in changes.items():
+        assert browser.post(path, data={"form_token": token, **data}).status_code == 503
+    assert (page.state / STOP_FILE).exists()
     assert (page.state / "calibration" / "tiny" / "current").resolve().name == "000002"
 
 

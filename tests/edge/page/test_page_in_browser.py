@@ -23,6 +23,7 @@ from edge.capture.frame_sharing import SOCKET
 from edge.clock import SystemClock
 from edge.frame import Frame
 from edge.page.roles import Role
+from edge.supervision.stop_order import FILE
 from tests.different_parts import different_part
 from tests.edge.page.running_line import PASSWORD, Line, running_line
 
@@ -176,6 +177,23 @@ def test_calibrate_at_the_line_look_at_it_activate_and_go_back(chromium: Any, li
     playwright.expect(tab.locator("#promise")).to_be_visible()
     assert tab.evaluate("[...document.images].every(one => one.naturalWidth > 0)")
     tab.context.close()
+
+
+@pytest.mark.parametrize(("size", "language"), [(PANEL, "en"), (PHONE, "ja")])
+def test_a_line_that_stands_is_released(
+    chromium: Any, two_slots_dir: Path, tmp_path: Path, size: dict[str, int], language: str
+) -> None:
+    (two_slots_dir.parent / FILE).write_text("part 7 may have gone on\n")
+    with running_line(two_slots_dir, tmp_path, Role.TECHNICIAN) as line:
+        tab, wrong = opened(chromium, line, size, language)
+        playwright.expect(tab.locator("#alerts .bad")).to_contain_text("part 7 may have gone on")
+        require_large_targets(tab)
+        tab.click("#release button")
+        playwright.expect(tab.locator("#release")).to_be_hidden()
+        playwright.expect(tab.locator("#alerts .bad")).to_have_count(0)
+        assert not (two_slots_dir.parent / FILE).exists()
+        assert wrong == []
+        tab.context.close()
 
 
 def test_a_tab_whose_session_ended_goes_back_to_the_login(chromium: Any, line: Line) -> None:

@@ -13,9 +13,12 @@ import pytest
 
 from edge.clock import ManualClock
 from edge.line.part_tracker import Action
+from edge.page.accounts import FOLDER as PAGE_FOLDER
 from edge.page.roles import Role
+from edge.records.audit_log import AuditTrail
 from edge.records.part_records import FILE, FOLDER, PartRecords
 from edge.records.records_config import RecordsConfig
+from edge.supervision.stop_order import FILE as STOP_FILE
 from edge.verdict import Outcome, Scores, Verdict
 from tests.edge.page.conftest import Page, form_token
 
@@ -132,6 +135,25 @@ def test_a_change_without_a_reason_or_of_no_calibration_is_refused(page: Page) -
     answer = browser.post("/calibration/activate", data={**data, "serial": 7, "reason": "x"})
     assert answer.status_code == 409
     assert "has no calibration 7; there are: 1, 2" in answer.text
+
+
+def test_a_line_is_released_by_who_saw_why_it_stands(page: Page) -> None:
+    stop = page.state / STOP_FILE
+    browser = page.logged_in(Role.TECHNICIAN)
+
+    def release(seen: str) -> int:
+        return browser.post("/live/release", data={"form_token": form_token(browser), "seen": seen}).status_code
+
+    assert release("part 3 may have gone on") == 409  # none stands
+    stop.write_text("part 4 may have gone on\n")
+    assert release("part 3 may have gone on; look for it") == 409
+    assert stop.exists()
+    assert release("part 4 may have gone on; look for it") == 303
+    assert not stop.exists()
+    newest = AuditTrail(page.state / PAGE_FOLDER / "audit").newest(1)[0]
+    assert (newest.kind, newest.details["name"], newest.details["reason"]) == (
+        "line released", "technician", "part 4 may have gone on"
+    )  # fmt: skip
 
 
 def test_a_damaged_calibration_is_shown_as_such_and_not_taken(page: Page) -> None:

@@ -21,19 +21,32 @@ from edge.station_config import StationConfig
 from edge.supervision.oversight import Oversight
 from edge.supervision.service_manager import ServiceManager
 from edge.supervision.states import State
-from edge.supervision.stop_order import StopOrder
+from edge.supervision.stop_order import FILE, StopOrder
+from tests.edge.supervision.kept_order import until_kept
 from tests.until import until
 
 
+class Levels(OutputLines):
+    """What was last said to each line."""
+
+    def __init__(self) -> None:
+        super().__init__(LinesConfig(backend="recording"), ManualClock())
+        self.level: dict[str, bool] = {}
+
+    def set(self, name: str, value: bool) -> None:
+        super().set(name, value)
+        self.level[name] = value
+
+
 @contextmanager
-def watched(state: Path) -> Iterator[Oversight]:
-    """A run that has passed its self-test, its lines recorded; killed at the end unless ``ended`` is called."""
+def watched(state: Path, outputs: OutputLines | None = None) -> Iterator[Oversight]:
+    """A run that has passed its self-test, its lines recorded."""
     clock, station = ManualClock(), StationConfig(lines=LinesConfig(backend="recording"))
     with ExitStack() as stack:
-        outputs = stack.enter_context(OutputLines(station.lines, clock))
+        outputs = stack.enter_context(outputs or OutputLines(station.lines, clock))
         kept = Keeping(station, state, False, None, clock, lambda text: None)
         stack.callback(kept.close)
-        order = StopOrder(state / "line-stop.txt", lambda text: None)
+        order = StopOrder(state, lambda text: None)
         made = Oversight(station, outputs, kept, lambda text: None, ServiceManager({}), clock, order)
         gate = RejectGate(100, 1000)
         parts = FreeLine(gate, RejectLine(None, gate, clock))
@@ -90,14 +103,53 @@ def test_a_line_lost_after_a_stop_does_not_end_the_run_which_would_start_the_con
     assert set(over.states.faults) == {"line stop", "reject confirm"}
 
 
-def test_a_stop_outlasts_a_run_that_dies_and_ends_with_the_next_orderly_end(tmp_path: Path) -> None:
+def test_a_stop_outlasts_every_end_of_a_run_until_it_is_released(tmp_path: Path) -> None:
     with watched(tmp_path) as over:
         over.stop_line("part 7 is not good and may have gone on")
-    until((tmp_path / "line-stop.txt").exists)
+        until_kept(tmp_path)
     for _ in range(2):
         with watched(tmp_path) as over:
+            over.look()
             assert over.states.state is State.FAULT
-            assert "part 7 is not good and may have gone on (" in over.states.faults["line stop"]
-    over.ended()
+            assert "part 7 is not good and may have gone on; look for it" in over.states.faults["line stop"]
+            assert "edge-inspect release" in over.states.faults["line stop"]
+    StopOrder(tmp_path, lambda text: None).release()
     with watched(tmp_path) as over:
         assert over.states.state is State.READY
+
+
+def test_a_release_lets_the_conveyor_run_after_a_new_self_test_and_the_next_stop_stands_again(tmp_path: Path) -> None:
+    lines = Levels()
+    with watched(tmp_path, lines) as over:
+        for part in (7, 8):
+            over.stop_line(f"part {part} is not good and may have gone on")
+            over.stop_line("and another one")
+            until_kept(tmp_path)
+            over.look()
+            assert lines.level["stop"]
+            assert f"part {part} is" in over.states.faults["line stop"]
+            StopOrder(tmp_path, lambda text: None).release()
+            until(lambda: over.look() or not over.states.faults)
+            assert over.states.state is State.SELF_TEST
+            assert not lines.level["stop"]
+            assert over.states.test_passed()
+
+
+def test_a_part_that_goes_on_while_the_line_is_released_stops_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with watched(tmp_path) as over:
+        over.stop_line("part 7 is not good and may have gone on")
+        until_kept(tmp_path)
+        StopOrder(tmp_path, lambda text: None).release()
+        looked = StopOrder.released
+
+        def meanwhile(order: StopOrder) -> bool:
+            found = looked(order)
+            if found:
+                over.stop_line("part 8 is not good and may have gone on")
+            return found
+
+        monkeypatch.setattr(StopOrder, "released", meanwhile)
+        until(lambda: over.look() or (tmp_path / FILE).exists())
+        monkeypatch.undo()
+        over.look()
+        assert over.states.state is State.FAULT
