@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,7 @@ from tests.hil.inside.station import AT_THE_ARM_S, DELAY_MS, LABEL, MS, PULSE_MS
 from tests.hil.inside.virtual_camera import VirtualCamera
 
 Start = Callable[..., Inspector]
+RELEASE = [sys.executable, "-m", "edge.cli", "release"]
 HEARTBEAT_LATE_MS = 500
 """Half of what a relay or PLC waits for (docs/wiring.md). One core does everything here: 204 ms were seen."""
 
@@ -124,8 +128,8 @@ def test_every_line_is_wired_so_that_a_dead_wire_is_the_careful_word(
     assert not any(change.level for change in stopped.values())
 
 
-def test_a_reject_that_the_sensor_does_not_see_stops_the_line(
-    camera: VirtualCamera, chip: Chip, lines: LineWatch, inspect: Start, conveyor: Conveyor
+def test_a_reject_that_the_sensor_does_not_see_stops_the_line_until_somebody_releases_it(
+    camera: VirtualCamera, chip: Chip, lines: LineWatch, inspect: Start, conveyor: Conveyor, folder: Path
 ) -> None:
     confirm = {"sensor": {"chip": LABEL, "line": "confirm"}, "from_ms": 0, "to_ms": 400}
     inspector = inspect(triggered(reject_confirm=confirm), "--camera", camera.number)
@@ -146,8 +150,15 @@ def test_a_reject_that_the_sensor_does_not_see_stops_the_line(
         inspector.until_judged(5)
         time.sleep(AT_THE_ARM_S)
         assert inspector.verdicts[4]["outcome"] == "FAULT"
-        assert not chip.level("stop")  # until a person has looked
+        assert not chip.level("stop")
+        released_ns = time.monotonic_ns()
+        subprocess.run([*RELEASE, "--bundle", str(folder / "bundle"), "--operator", "kim"], check=True)  # a person has looked
+        lines.wait_for("stop", True, released_ns, 10)
+        inspector.until("READY", lambda: chip.level("ready"))
+        conveyor.run([True])
+        inspector.until_judged(6)
+        time.sleep(AT_THE_ARM_S)
         assert inspector.stop() == 0
         records = inspector.records()
         assert [records[part]["confirm"] for part in range(4)] == ["", "confirmed", "", "not confirmed"]
-        assert [one["action"] for one in records.values()] == ["passed", "rejected", "passed", "rejected", "rejected"]
+        assert [one["action"] for one in records.values()] == ["passed", "rejected", "passed", "rejected", "rejected", "passed"]
