@@ -143,7 +143,7 @@ def open_bundle(path: Path) -> Bundle:
     """
     if not (path / MANIFEST).is_file():
         raise BundleError(
-            f"{path}: expected a model bundle ({MANIFEST}), there is none; make one with edge-export or correct --bundle"
+            f"{path}: expected a model bundle ({MANIFEST}), there is none; make one with edge-export, or correct the path"
         )
     given = read_manifest_bytes(path / MANIFEST)
     signed_by = require_trusted(path, given)
