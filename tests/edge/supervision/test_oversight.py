@@ -112,7 +112,7 @@ def test_a_stop_outlasts_every_end_of_a_run_until_it_is_released(tmp_path: Path)
             over.look()
             assert over.states.state is State.FAULT
             assert "part 7 is not good and may have gone on; look for it" in over.states.faults["line stop"]
-            assert "edge-inspect release" in over.states.faults["line stop"]
+            assert f"edge-inspect release --state {tmp_path}" in over.states.faults["line stop"]
     StopOrder(tmp_path, lambda text: None).release()
     with watched(tmp_path) as over:
         assert over.states.state is State.READY
@@ -127,7 +127,7 @@ def test_a_release_lets_the_conveyor_run_after_a_new_self_test_and_the_next_stop
             until_kept(tmp_path)
             over.look()
             assert lines.level["stop"]
-            assert f"part {part} is" in over.states.faults["line stop"]
+            assert f"part {part} is not good and may have gone on; and another one; look" in over.states.faults["line stop"]
             StopOrder(tmp_path, lambda text: None).release()
             until(lambda: over.look() or not over.states.faults)
             assert over.states.state is State.SELF_TEST
