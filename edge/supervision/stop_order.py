@@ -13,7 +13,7 @@ from edge.storage.durable_files import write_file
 FILE, RELEASED = "line-stop.txt", "line-released.txt"
 UNKNOWN = "the line was stopped"
 NOT_KEPT = "the order to stop the line is not on the disk yet, and until it is no release ends it"
-BETWEEN, MOST, MORE = "; ", 1200, "and more, see edge-inspect records"
+BETWEEN, MOST, MORE = "; ", 600, "and more, see edge-inspect records"
 """Characters of all reasons: a person, and the page's form, take no more."""
 
 
