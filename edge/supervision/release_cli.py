@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
             # Who it was is written first: where that cannot be kept, the line stands on.
             by = {"reason": reason, "operator": options.operator}
             AuditTrail(state / FOLDER).append(SystemClock().wall_ns(), "line released", by)
-            order.release()
+            order.release(reason)
             said = f"released: {reason}. A running inspection tests itself and goes on; one that is not running can be started"
         else:
             outcome.code = EXIT_FAILED

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.errors import OutputError
+from edge.errors import InputError, OutputError
 from edge.storage.durable_files import write_file
 
 FILE, RELEASED = "line-stop.txt", "line-released.txt"
@@ -37,8 +37,7 @@ class StopOrder:
     def __init__(self, state: Path, failed: Callable[[str], None]) -> None:
         self._path, self._released, self._failed = state / FILE, state / RELEASED, failed
         self._lock, self._disk = threading.Lock(), threading.Lock()
-        self._unkept = self._problem = ""
-        self._kept = False
+        self._unkept = self._kept = self._problem = ""
 
     @property
     def remedy(self) -> str:
@@ -53,8 +52,8 @@ class StopOrder:
             return ""
         except (OSError, ValueError):
             reason = ""
-        self._kept = True
-        return reason or UNKNOWN
+        self._kept = reason or UNKNOWN
+        return self._kept
 
     def give(self, reason: str) -> None:
         """Keep the order; never waits for the disk, since whoever gives it may be the thread that drives the reject line."""
@@ -66,16 +65,26 @@ class StopOrder:
     def released(self) -> bool:
         """True once somebody has released what stood; a file that is merely gone says nothing.
 
-        Looks at the disk. What that did not take before is tried again.
+        Looks at the disk. What that did not take before is tried again, and what vanished from it is kept anew.
         """
         with self._lock:
             unkept = self._unkept
         if unkept and not self._disk.locked():
             self._begin()
-        return self._kept and not unkept and self._released.is_file() and not self._path.exists()
+        if unkept or not self._kept or self._path.exists():
+            return False
+        if not self._released.is_file():
+            self.give(self._kept)
+            return False
+        return True
 
-    def release(self) -> None:
-        """Whoever calls this has looked for the part, and has written down who. Raises OutputError: it stands on."""
+    def release(self, reason: str) -> None:
+        """Whoever calls this has looked for the parts of ``reason``, all that stood, and has written down who.
+
+        Raises InputError where another one may have gone on meanwhile, and OutputError: it stands on.
+        """
+        if self.standing() != reason:
+            raise InputError("the line was released or stopped for another reason meanwhile; look again before you release it")
         try:
             self._path.replace(self._released)
         except OSError as error:
@@ -99,7 +108,7 @@ class StopOrder:
                 except (OutputError, OSError) as error:
                     self._told(f"{NOT_KEPT}: {error}")
                     return
-                self._kept, self._problem = True, ""
+                self._kept, self._problem = content, ""
                 with self._lock:
                     if self._unkept == reasons:
                         self._unkept = ""

@@ -62,5 +62,5 @@ def release(request: Request, session: Changing, seen: Seen) -> Response:
     if f"; {reason};" not in f"; {seen}":  # beside it may stand what was released just before
         raise InputError("the line was stopped for another reason meanwhile; look again before you release it")
     parts.audit("line released", name=session.name, reason=reason)
-    order.release()
+    order.release(reason)
     return RedirectResponse("/", 303)

@@ -57,6 +57,11 @@ def watched(state: Path, outputs: OutputLines | None = None) -> Iterator[Oversig
         yield made
 
 
+def release(state: Path) -> None:
+    order = StopOrder(state, lambda text: None)
+    order.release(order.standing())
+
+
 @pytest.fixture
 def over(tmp_path: Path) -> Iterator[Oversight]:
     with watched(tmp_path) as over:
@@ -113,7 +118,7 @@ def test_a_stop_outlasts_every_end_of_a_run_until_it_is_released(tmp_path: Path)
             assert over.states.state is State.FAULT
             assert "part 7 is not good and may have gone on; look for it" in over.states.faults["line stop"]
             assert f"edge-inspect release --state {tmp_path}" in over.states.faults["line stop"]
-    StopOrder(tmp_path, lambda text: None).release()
+    release(tmp_path)
     with watched(tmp_path) as over:
         assert over.states.state is State.READY
 
@@ -128,7 +133,7 @@ def test_a_release_lets_the_conveyor_run_after_a_new_self_test_and_the_next_stop
             over.look()
             assert lines.level["stop"]
             assert f"part {part} is not good and may have gone on; and another one; look" in over.states.faults["line stop"]
-            StopOrder(tmp_path, lambda text: None).release()
+            release(tmp_path)
             until(lambda: over.look() or not over.states.faults)
             assert over.states.state is State.SELF_TEST
             assert not lines.level["stop"]
@@ -139,7 +144,7 @@ def test_a_part_that_goes_on_while_the_line_is_released_stops_it_again(tmp_path:
     with watched(tmp_path) as over:
         over.stop_line("part 7 is not good and may have gone on")
         until_kept(tmp_path)
-        StopOrder(tmp_path, lambda text: None).release()
+        release(tmp_path)
         looked = StopOrder.released
 
         def meanwhile(order: StopOrder) -> bool:

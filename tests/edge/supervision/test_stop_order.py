@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.errors import OutputError
+from edge.errors import InputError, OutputError
 from edge.supervision import stop_order
 from edge.supervision.stop_order import BETWEEN, FILE, MORE, MOST, StopOrder, with_more
 from tests.edge.supervision.kept_order import until_kept
@@ -16,6 +16,12 @@ from tests.until import until
 
 def order(state: Path, told: list[str] | None = None) -> StopOrder:
     return StopOrder(state, (told if told is not None else []).append)
+
+
+def released(state: Path) -> None:
+    """A person has looked for what stands."""
+    one = order(state)
+    one.release(one.standing())
 
 
 def test_each_reason_stands_over_runs_until_it_is_released(tmp_path: Path) -> None:
@@ -32,7 +38,7 @@ def test_each_reason_stands_over_runs_until_it_is_released(tmp_path: Path) -> No
     for _ in range(2):
         assert order(state).standing() == "part 3 may have gone on; part 4 may have gone on"
     assert not first.released()
-    order(state).release()
+    released(state)
     until(first.released)
     assert order(state).standing() == ""
 
@@ -45,7 +51,7 @@ def test_after_a_release_the_next_one_stands_again(tmp_path: Path) -> None:
         until_kept(tmp_path)
         assert f"part {part}" in one.standing()
         assert not one.released()
-        order(tmp_path).release()
+        released(tmp_path)
         until(one.released)
 
 
@@ -54,7 +60,7 @@ def test_an_order_of_a_run_before_is_released_in_the_same_way(tmp_path: Path) ->
     one = order(tmp_path)
     assert one.standing()
     assert not one.released()
-    order(tmp_path).release()
+    released(tmp_path)
     assert one.released()
 
 
@@ -63,6 +69,22 @@ def test_a_file_that_is_merely_gone_releases_nothing(tmp_path: Path) -> None:
     one.give("part 3 may have gone on")
     until_kept(tmp_path)
     (tmp_path / FILE).unlink()
+    assert not one.released()
+    until_kept(tmp_path)
+    assert order(tmp_path).standing() == "part 3 may have gone on"
+    released(tmp_path)
+    until(one.released)
+
+
+def test_a_part_that_goes_on_while_it_is_written_down_who_releases_is_not_released_with_it(tmp_path: Path) -> None:
+    one, person = order(tmp_path), order(tmp_path)
+    one.give("part 3 may have gone on")
+    until_kept(tmp_path)
+    seen = person.standing()
+    one.give("part 4 may have gone on")
+    until(lambda: "part 4" in order(tmp_path).standing())
+    with pytest.raises(InputError, match="look again"):
+        person.release(seen)
     assert not one.released()
 
 
@@ -81,7 +103,7 @@ def test_an_order_that_cannot_be_kept_is_told_and_can_be_released_by_nobody(tmp_
     assert "not on the disk yet" in told[0]
     assert not kept.released()
     with pytest.raises(OutputError, match="the line stands on"):
-        kept.release()
+        kept.release(kept.standing())
 
 
 def test_who_gives_it_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +155,7 @@ def test_what_a_full_disk_would_not_take_is_kept_once_it_does_and_released_then(
     until(lambda: kept.released() or order(tmp_path).standing())
     assert told == [told[0]]
     assert order(tmp_path).standing() == "part 3 may have gone on; part 4 may have gone on"
-    order(tmp_path).release()
+    released(tmp_path)
     until(kept.released)
 
 
@@ -141,7 +163,7 @@ def test_a_part_that_may_have_gone_on_while_another_is_looked_for_is_in_the_orde
     one = order(tmp_path)
     one.give("part 3 may have gone on")
     until_kept(tmp_path)
-    order(tmp_path).release()
+    released(tmp_path)
     one.give("part 4 may have gone on")
     until_kept(tmp_path)
     assert order(tmp_path).standing() == "part 4 may have gone on"
