@@ -113,7 +113,9 @@ class Oversight:
         self._stops += 1
         with suppress(LineError):  # no output says stop any more: so much the more must no part pass
             self._lamps.stop_line()
-        self._reason = with_more(self._reason, reason)
+        before, self._reason = self._reason, with_more(self._reason, reason)
+        if before and self._reason != before:  # no change of state tells this one
+            self._announce(f"{LINE_STOP}, too: {reason}")
         with suppress(LineError):
             remedy = START_ANEW if self._order is None else self._order.remedy
             self.states.fail(LINE_STOP, f"{self._reason}; look for it, then: {remedy}")
