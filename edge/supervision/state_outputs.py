@@ -24,7 +24,7 @@ class StateOutputs:
         self._outputs: Outputs = OUTPUTS[State.STARTING]
         self._good = self._stopped = False
         self._open = False
-        self._stop = threading.Lock()
+        self._one = threading.Lock()
 
     def __call__(self, change: Transition) -> None:
         """``change`` happened."""
@@ -32,7 +32,7 @@ class StateOutputs:
         try:
             self._set("ready", self._outputs.ready)
             self._set("fault", self._outputs.fault)
-            self._set("ok", self._outputs.ok and self._good)
+            self._drive_ok()
             self._open = change.after not in (State.STARTING, State.STOPPED)
             self._drive_stop()
         finally:
@@ -41,7 +41,7 @@ class StateOutputs:
     def judged(self, outcome: Outcome) -> None:
         """A part was judged."""
         self._good = outcome is Outcome.PASS
-        self._set("ok", self._outputs.ok and self._good)
+        self._drive_ok()
 
     def stop_line(self) -> None:
         """A bad part may have gone on: the conveyor must stand."""
@@ -54,8 +54,12 @@ class StateOutputs:
         self._drive_stop()
 
     def _drive_stop(self) -> None:
-        with self._stop:  # what another thread found out before the line was stopped must not be said after it
+        with self._one:  # what another thread found out before the line was stopped must not be said after it
             self._set("stop", self._stopped or not self._open)
+
+    def _drive_ok(self) -> None:
+        with self._one:  # nor that a part was good, after a fault
+            self._set("ok", self._outputs.ok and self._good)
 
     def _set(self, name: str, value: bool) -> None:
         if self._lines is not None and name not in self._off:
