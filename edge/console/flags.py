@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 from pathlib import Path
 
 MOST_THREADS = 256
@@ -53,7 +54,7 @@ def add_operator_flag(parser: argparse.ArgumentParser) -> None:
 
 def _user() -> str:
     try:
-        return getpass.getuser()
+        return os.environ.get("SUDO_USER") or getpass.getuser()  # who it is, not whom they act as
     except (KeyError, OSError):  # a service account without a name
         return "unknown"
 

@@ -20,7 +20,7 @@ from edge.supervision.challenge_announcement import ChallengeAnnouncement
 from edge.supervision.line_states import LineStates, Transition
 from edge.supervision.service_manager import ServiceManager
 from edge.supervision.state_outputs import StateOutputs
-from edge.supervision.stop_order import StopOrder
+from edge.supervision.stop_order import StopOrder, with_more
 from edge.supervision.watchdog import Watchdog
 
 HEARTBEAT_MS = 200
@@ -28,8 +28,7 @@ HEARTBEAT_MS = 200
 CYCLE_SPARE_MS = 3000
 """How much longer than the longest wait for a picture a cycle may take, before the program is taken to hang."""
 LINE_STOP = "line stop"
-RELEASE = "look for it, then `edge-inspect release`"
-START_ANEW = "look for it, then start edge-inspect anew"
+START_ANEW = "start edge-inspect anew"
 
 
 class Oversight:
@@ -75,7 +74,7 @@ class Oversight:
         """No part may go on, for ``reason``; only a person ends that. Any thread, also the reject line's own: raises nothing."""
         with self._stopping:
             if self._order is not None:
-                self._order.give(self._reason or reason)
+                self._order.give(reason)
             self._stop(reason)
 
     def line_lost(self, what: str, reason: str) -> None:
@@ -114,10 +113,12 @@ class Oversight:
         self._stops += 1
         with suppress(LineError):  # no output says stop any more: so much the more must no part pass
             self._lamps.stop_line()
-        if not self._reason:
-            self._reason = reason
-            with suppress(LineError):
-                self.states.fail(LINE_STOP, f"{reason}; {START_ANEW if self._order is None else RELEASE}")
+        before, self._reason = self._reason, with_more(self._reason, reason)
+        if before and self._reason != before:  # no change of state tells this one
+            self._announce(f"{LINE_STOP}, too: {reason}")
+        with suppress(LineError):
+            remedy = START_ANEW if self._order is None else self._order.remedy
+            self.states.fail(LINE_STOP, f"{self._reason}; look for it, then: {remedy}")
 
     def _let_go_where_released(self) -> None:
         seen = self._stops

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from edge.line.output_lines import OutputLines
@@ -23,6 +24,7 @@ class StateOutputs:
         self._outputs: Outputs = OUTPUTS[State.STARTING]
         self._good = self._stopped = False
         self._open = False
+        self._one = threading.Lock()
 
     def __call__(self, change: Transition) -> None:
         """``change`` happened."""
@@ -30,26 +32,34 @@ class StateOutputs:
         try:
             self._set("ready", self._outputs.ready)
             self._set("fault", self._outputs.fault)
-            self._set("ok", self._outputs.ok and self._good)
+            self._drive_ok()
             self._open = change.after not in (State.STARTING, State.STOPPED)
-            self._set("stop", self._stopped or not self._open)
+            self._drive_stop()
         finally:
             self._told(change)
 
     def judged(self, outcome: Outcome) -> None:
         """A part was judged."""
         self._good = outcome is Outcome.PASS
-        self._set("ok", self._outputs.ok and self._good)
+        self._drive_ok()
 
     def stop_line(self) -> None:
         """A bad part may have gone on: the conveyor must stand."""
         self._stopped = True
-        self._set("stop", True)
+        self._drive_stop()
 
     def let_go(self) -> None:
         """A person has looked: the conveyor may run."""
         self._stopped = False
-        self._set("stop", not self._open)
+        self._drive_stop()
+
+    def _drive_stop(self) -> None:
+        with self._one:  # what another thread found out before the line was stopped must not be said after it
+            self._set("stop", self._stopped or not self._open)
+
+    def _drive_ok(self) -> None:
+        with self._one:  # nor that a part was good, after a fault
+            self._set("ok", self._outputs.ok and self._good)
 
     def _set(self, name: str, value: bool) -> None:
         if self._lines is not None and name not in self._off:

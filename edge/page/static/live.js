@@ -51,6 +51,13 @@ function showRelease() {
   release.elements.seen.value = why || "";
 }
 
+if (at("release")) at("release").addEventListener("submit", event => {
+  // A second click would be told that there is nothing to release. Not for good: the first may never have arrived.
+  const button = event.submitter;
+  button.disabled = true;
+  setTimeout(() => { button.disabled = false; }, 3000);
+});
+
 function showVerdict() {
   const running = status && status.running, verdict = running ? status.verdict : null;
   const judged = verdict && !["starting", "self-test", "stopped"].includes(status.state);

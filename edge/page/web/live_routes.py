@@ -57,8 +57,10 @@ def release(request: Request, session: Changing, seen: Seen) -> Response:
     parts = parts_of(request)
     order = StopOrder(parts.place.state, lambda _: None)
     reason = order.standing()
-    if not reason or not seen.startswith(reason):
-        raise InputError("the line has been released or stopped for another reason meanwhile; look again before you release it")
+    if not reason:
+        raise InputError("no stopped line is on the disk: it has been released meanwhile, or the disk has not taken the order yet")
+    if f"; {reason};" not in f"; {seen}":  # beside it may stand what was released just before
+        raise InputError("the line was stopped for another reason meanwhile; look again before you release it")
     parts.audit("line released", name=session.name, reason=reason)
-    order.release()
+    order.release(reason)
     return RedirectResponse("/", 303)

@@ -264,7 +264,7 @@ def test_a_change_that_cannot_be_written_down_is_not_made(page: Page) -> None:
     (page.state / STOP_FILE).write_text("part 3 may have gone on")
     changes = {
         "/calibration/rollback": {"serial": 1, "active": 2, "reason": "x"},
-        "/live/release": {"seen": "part 3 may have gone on"},
+        "/live/release": {"seen": "part 3 may have gone on; look for it"},
     }
     for path, data in changes.items():
         assert browser.post(path, data={"form_token": token, **data}).status_code == 503

@@ -147,8 +147,12 @@ def test_a_line_is_released_by_who_saw_why_it_stands(page: Page) -> None:
     assert release("part 3 may have gone on") == 409  # none stands
     stop.write_text("part 4 may have gone on\n")
     assert release("part 3 may have gone on; look for it") == 409
+    stop.write_text("part 3 may have gone on; part 4 may have gone on\n")
+    assert release("part 3 may have gone on; look for it") == 409  # of the other one this page said nothing yet
     assert stop.exists()
-    assert release("part 4 may have gone on; look for it") == 303
+    stop.write_text("part 4 may have gone on\n")
+    assert release("part 41 may have gone on; look for it") == 409
+    assert release("part 3 may have gone on; part 4 may have gone on; look for it") == 303
     assert not stop.exists()
     newest = AuditTrail(page.state / PAGE_FOLDER / "audit").newest(1)[0]
     assert (newest.kind, newest.details["name"], newest.details["reason"]) == (

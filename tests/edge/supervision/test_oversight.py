@@ -39,7 +39,7 @@ class Levels(OutputLines):
 
 
 @contextmanager
-def watched(state: Path, outputs: OutputLines | None = None) -> Iterator[Oversight]:
+def watched(state: Path, outputs: OutputLines | None = None, told: list[str] | None = None) -> Iterator[Oversight]:
     """A run that has passed its self-test, its lines recorded."""
     clock, station = ManualClock(), StationConfig(lines=LinesConfig(backend="recording"))
     with ExitStack() as stack:
@@ -47,7 +47,8 @@ def watched(state: Path, outputs: OutputLines | None = None) -> Iterator[Oversig
         kept = Keeping(station, state, False, None, clock, lambda text: None)
         stack.callback(kept.close)
         order = StopOrder(state, lambda text: None)
-        made = Oversight(station, outputs, kept, lambda text: None, ServiceManager({}), clock, order)
+        announce = (told if told is not None else []).append
+        made = Oversight(station, outputs, kept, announce, ServiceManager({}), clock, order)
         gate = RejectGate(100, 1000)
         parts = FreeLine(gate, RejectLine(None, gate, clock))
         stack.callback(parts.close)
@@ -55,6 +56,11 @@ def watched(state: Path, outputs: OutputLines | None = None) -> Iterator[Oversig
         made.states.opened()
         made.states.test_passed()
         yield made
+
+
+def release(state: Path) -> None:
+    order = StopOrder(state, lambda text: None)
+    order.release(order.standing())
 
 
 @pytest.fixture
@@ -112,8 +118,8 @@ def test_a_stop_outlasts_every_end_of_a_run_until_it_is_released(tmp_path: Path)
             over.look()
             assert over.states.state is State.FAULT
             assert "part 7 is not good and may have gone on; look for it" in over.states.faults["line stop"]
-            assert "edge-inspect release" in over.states.faults["line stop"]
-    StopOrder(tmp_path, lambda text: None).release()
+            assert f"edge-inspect release --state {tmp_path}" in over.states.faults["line stop"]
+    release(tmp_path)
     with watched(tmp_path) as over:
         assert over.states.state is State.READY
 
@@ -127,19 +133,30 @@ def test_a_release_lets_the_conveyor_run_after_a_new_self_test_and_the_next_stop
             until_kept(tmp_path)
             over.look()
             assert lines.level["stop"]
-            assert f"part {part} is" in over.states.faults["line stop"]
-            StopOrder(tmp_path, lambda text: None).release()
+            assert f"part {part} is not good and may have gone on; and another one; look" in over.states.faults["line stop"]
+            release(tmp_path)
             until(lambda: over.look() or not over.states.faults)
             assert over.states.state is State.SELF_TEST
             assert not lines.level["stop"]
             assert over.states.test_passed()
 
 
+def test_another_part_that_may_have_gone_on_while_the_line_stands_is_told_once(tmp_path: Path) -> None:
+    told: list[str] = []
+    with watched(tmp_path, told=told) as over:
+        for part in (7, 8, 8):
+            over.stop_line(f"part {part} is not good and may have gone on")
+    assert [line.partition("stop")[2].partition("may")[0] for line in told] == [
+        ": part 7 is not good and ",
+        ", too: part 8 is not good and ",
+    ]
+
+
 def test_a_part_that_goes_on_while_the_line_is_released_stops_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with watched(tmp_path) as over:
         over.stop_line("part 7 is not good and may have gone on")
         until_kept(tmp_path)
-        StopOrder(tmp_path, lambda text: None).release()
+        release(tmp_path)
         looked = StopOrder.released
 
         def meanwhile(order: StopOrder) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +44,50 @@ def test_a_line_whose_release_cannot_be_written_down_stands_on(tmp_path: Path, m
     monkeypatch.setattr(AuditTrail, "append", full)
     assert release(tmp_path) != EXIT_OK
     assert StopOrder(tmp_path, lambda _: None).standing()
+
+
+def test_another_folder_than_the_line_s_is_told_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "line1").mkdir()
+    (tmp_path / "line1" / FILE).write_text("part 3 may have gone on\n")
+    assert release(tmp_path) == EXIT_FAILED
+    assert "give the --state that the fault names" in capsys.readouterr().err
+
+
+NOBODY = 65534
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_what_root_writes_there_the_line_s_own_user_can_write_on(tmp_path: Path) -> None:
+    state = reachable(tmp_path) / "line1"
+    state.mkdir(mode=0o750)
+    (state / FILE).write_text("part 3 may have gone on\n")
+    os.chown(state, NOBODY, NOBODY)
+    result = subprocess.run(
+        [sys.executable, "-m", "edge.cli", "release", "--state", str(state)],
+        env={**os.environ, "SUDO_USER": "kim"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == EXIT_OK, result.stderr
+    assert {one.stat().st_uid for one in (state / FOLDER).iterdir()} == {NOBODY}
+    assert AuditTrail(state / FOLDER).newest(1)[0].details["operator"] == "kim"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_who_may_not_look_is_told_as_whom_to_say_it(tmp_path: Path) -> None:
+    state = reachable(tmp_path) / "line1"
+    state.mkdir(mode=0o750)
+    (state / FILE).write_text("part 3 may have gone on\n")
+    result = subprocess.run(
+        [sys.executable, "-c", "import os; from edge.supervision.release_cli import main\n"
+         f"os.setuid({NOBODY}); raise SystemExit(main(['--state', {str(state)!r}]))"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode != EXIT_OK
+    assert "say it as root: sudo -u root" in result.stderr
+    assert (state / FILE).exists()
+
+
+def reachable(folder: Path) -> Path:
+    """pytest's folders are their user's alone."""
+    for one in (folder, folder.parent, folder.parent.parent):
+        one.chmod(0o755)
+    return folder

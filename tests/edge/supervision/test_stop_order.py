@@ -4,10 +4,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edge.errors import OutputError
+from edge.errors import InputError, OutputError
 from edge.supervision import stop_order
-from edge.supervision.stop_order import FILE, StopOrder
+from edge.supervision.stop_order import BETWEEN, FILE, MORE, MOST, StopOrder, with_more
 from tests.edge.supervision.kept_order import until_kept
 from tests.until import until
 
@@ -16,19 +18,27 @@ def order(state: Path, told: list[str] | None = None) -> StopOrder:
     return StopOrder(state, (told if told is not None else []).append)
 
 
-def test_the_first_reason_stands_over_runs_until_it_is_released(tmp_path: Path) -> None:
+def released(state: Path) -> None:
+    """A person has looked for what stands."""
+    one = order(state)
+    one.release(one.standing())
+
+
+def test_each_reason_stands_over_runs_until_it_is_released(tmp_path: Path) -> None:
     state = tmp_path / "state"
     first = order(state)
     assert first.standing() == ""
     assert not first.released()
     first.give("part 3 may have gone on")
     until_kept(state)
-    first.give("another reason")
+    for reason in ("part 4 may have gone on", "part 3 may have gone on"):
+        first.give(reason)
     until_kept(state)
+    until(lambda: "part 4" in order(state).standing())
     for _ in range(2):
-        assert order(state).standing() == "part 3 may have gone on"
+        assert order(state).standing() == "part 3 may have gone on; part 4 may have gone on"
     assert not first.released()
-    order(state).release()
+    released(state)
     until(first.released)
     assert order(state).standing() == ""
 
@@ -41,7 +51,7 @@ def test_after_a_release_the_next_one_stands_again(tmp_path: Path) -> None:
         until_kept(tmp_path)
         assert f"part {part}" in one.standing()
         assert not one.released()
-        order(tmp_path).release()
+        released(tmp_path)
         until(one.released)
 
 
@@ -50,7 +60,7 @@ def test_an_order_of_a_run_before_is_released_in_the_same_way(tmp_path: Path) ->
     one = order(tmp_path)
     assert one.standing()
     assert not one.released()
-    order(tmp_path).release()
+    released(tmp_path)
     assert one.released()
 
 
@@ -59,6 +69,22 @@ def test_a_file_that_is_merely_gone_releases_nothing(tmp_path: Path) -> None:
     one.give("part 3 may have gone on")
     until_kept(tmp_path)
     (tmp_path / FILE).unlink()
+    assert not one.released()
+    until_kept(tmp_path)
+    assert order(tmp_path).standing() == "part 3 may have gone on"
+    released(tmp_path)
+    until(one.released)
+
+
+def test_a_part_that_goes_on_while_it_is_written_down_who_releases_is_not_released_with_it(tmp_path: Path) -> None:
+    one, person = order(tmp_path), order(tmp_path)
+    one.give("part 3 may have gone on")
+    until_kept(tmp_path)
+    seen = person.standing()
+    one.give("part 4 may have gone on")
+    until(lambda: "part 4" in order(tmp_path).standing())
+    with pytest.raises(InputError, match="look again"):
+        person.release(seen)
     assert not one.released()
 
 
@@ -71,13 +97,13 @@ def test_what_cannot_be_read_is_an_order_all_the_same(tmp_path: Path, content: b
 def test_an_order_that_cannot_be_kept_is_told_and_can_be_released_by_nobody(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     told: list[str] = []
-    given = order(tmp_path / "file", told)
-    given.give("part 3 may have gone on")
+    kept = order(tmp_path / "file", told)
+    kept.give("part 3 may have gone on")
     until(lambda: told)
-    assert "would not outlast this run" in told[0]
-    assert not given.released()
+    assert "not on the disk yet" in told[0]
+    assert not kept.released()
     with pytest.raises(OutputError, match="the line stands on"):
-        given.release()
+        kept.release(kept.standing())
 
 
 def test_who_gives_it_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,9 +126,62 @@ def test_a_machine_without_a_thread_left_is_told_and_nothing_is_raised(tmp_path:
         raise RuntimeError("can't start new thread")
 
     told: list[str] = []
-    given = order(tmp_path, told)
+    kept = order(tmp_path, told)
     monkeypatch.setattr(threading.Thread, "start", refused)
-    given.give("part 3 may have gone on")
+    kept.give("part 3 may have gone on")
     assert len(told) == 1
     assert "can't start new thread" in told[0]
-    assert not given.released()
+    assert not kept.released()
+    assert len(told) == 1
+    monkeypatch.undo()
+    assert not kept.released()
+    until_kept(tmp_path)
+
+
+def test_what_a_full_disk_would_not_take_is_kept_once_it_does_and_released_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OutputError("No space left on device")
+
+    told: list[str] = []
+    kept = order(tmp_path, told)
+    monkeypatch.setattr(stop_order, "write_file", full)
+    kept.give("part 3 may have gone on")
+    until(lambda: told)
+    kept.give("part 4 may have gone on")
+    assert not kept.released()
+    monkeypatch.undo()
+    until(lambda: kept.released() or order(tmp_path).standing())
+    assert told == [told[0]]
+    assert order(tmp_path).standing() == "part 3 may have gone on; part 4 may have gone on"
+    released(tmp_path)
+    until(kept.released)
+
+
+def test_a_part_that_may_have_gone_on_while_another_is_looked_for_is_in_the_order_under_its_own_number(tmp_path: Path) -> None:
+    one = order(tmp_path)
+    one.give("part 3 may have gone on")
+    until_kept(tmp_path)
+    released(tmp_path)
+    one.give("part 4 may have gone on")
+    until_kept(tmp_path)
+    assert order(tmp_path).standing() == "part 4 may have gone on"
+
+
+@given(st.lists(st.integers(0, 200)))
+def test_reasons_are_each_there_once_in_their_order_up_to_what_a_person_reads(parts: list[int]) -> None:
+    reasons = ""
+    for part in parts:
+        reasons = with_more(reasons, f"part {part} may have gone on")
+    assert with_more(reasons, reasons) == reasons
+    each = reasons.split(BETWEEN) if reasons else []
+    wanted = [f"part {part} may have gone on" for part in dict.fromkeys(parts)]
+    if each[-1:] == [MORE]:
+        del each[-1]
+        assert each
+        assert len(each) < len(wanted)
+    else:
+        assert len(each) == len(wanted)
+    assert each == wanted[: len(each)]
+    assert len(reasons) < MOST + 2 * len(MORE)
