@@ -128,11 +128,13 @@ class _Connection:
         if client.is_connected():
             client.publish(topic, last_words, QOS, True)
         client.disconnect()
-        await asyncio.to_thread(client.loop_stop)
-        for one in (self.lost, self._connected, *self._answers.values()):
-            if one.done() and not one.cancelled():
-                one.exception()  # seen, and nobody's business any more
-            one.cancel()
+        try:
+            await asyncio.to_thread(client.loop_stop)
+        finally:
+            for one in (self.lost, self._connected, *self._answers.values()):
+                if one.done() and not one.cancelled():
+                    one.exception()  # seen, and nobody's business any more
+                one.cancel()
 
     def _made(self) -> Client:
         try:

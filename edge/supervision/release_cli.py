@@ -46,9 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _as_owner(state: Path) -> None:
     """As the user whose state it is: what root writes there, that user could not write on. Raises OutputError."""
-    if not state.is_dir():
+    try:
+        owner = state.stat()
+    except FileNotFoundError:
         return
-    owner = state.stat()
+    except OSError as error:
+        raise OutputError(f"cannot look into {state}: {error.strerror}; say it with sudo, or correct --state") from error
     if os.geteuid() == 0 and owner.st_uid != 0:
         os.setegid(owner.st_gid)
         os.seteuid(owner.st_uid)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from edge.errors import EXIT_FAILED, EXIT_OK, OutputError
+from edge.errors import EXIT_FAILED, EXIT_INPUT, EXIT_OK, OutputError
 from edge.records.audit_log import FOLDER, AuditTrail
 from edge.supervision.release_cli import main
 from edge.supervision.stop_order import FILE, StopOrder
@@ -76,18 +77,35 @@ def test_who_may_not_look_is_told_as_whom_to_say_it(tmp_path: Path) -> None:
     state = reachable(tmp_path) / "line1"
     state.mkdir(mode=0o750)
     (state / FILE).write_text("part 3 may have gone on\n")
-    result = subprocess.run(
-        [sys.executable, "-c", "import os; from edge.supervision.release_cli import main\n"
-         f"os.setuid({NOBODY}); raise SystemExit(main(['--state', {str(state)!r}]))"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    result = as_nobody(state)
     assert result.returncode != EXIT_OK
     assert "say it as root: sudo -u root" in result.stderr
     assert (state / FILE).exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_who_may_not_even_come_near_is_told_to_use_sudo(tmp_path: Path) -> None:
+    folder = reachable(tmp_path) / "lines"
+    folder.mkdir(mode=0o700)
+    (folder / "line1").mkdir()
+    result = as_nobody(folder / "line1")
+    assert result.returncode == EXIT_INPUT
+    assert "Permission denied; say it with sudo" in result.stderr
+
+
+def as_nobody(state: Path) -> subprocess.CompletedProcess[str]:
+    command = (
+        "import os; from edge.supervision.release_cli import main\n"
+        f"os.setuid({NOBODY}); raise SystemExit(main(['--state', {str(state)!r}]))"
+    )
+    return subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
+
+
 def reachable(folder: Path) -> Path:
     """pytest's folders are their user's alone."""
-    for one in (folder, folder.parent, folder.parent.parent):
+    top = Path(tempfile.gettempdir())
+    for one in (folder, *folder.parents):
+        if one == top or top not in one.parents:
+            break
         one.chmod(0o755)
     return folder
