@@ -47,7 +47,8 @@ class StopOrder:
     def standing(self) -> str:
         """Why the line must stand; empty where it need not. Looks at the disk."""
         try:
-            reason = self._path.read_text(encoding="utf-8").strip()
+            with open(self._path, encoding="utf-8") as file:
+                reason = " ".join(file.read(2 * MOST).split())  # one line, whoever wrote into it
         except FileNotFoundError:
             return ""
         except (OSError, ValueError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -16,10 +16,11 @@ import pytest
 from edge.clock import SystemClock
 from edge.errors import NotRunningError
 from edge.live.live_reader import LiveReader
-from edge.live.live_status import MAGIC, SOCKET, STAGE_BOUNDS_MS, LiveView
+from edge.live.live_status import MAGIC, SOCKET, STAGE_BOUNDS_MS, LiveStatus, LiveView
 from edge.live.message import packed
 from edge.live.newest_server import Answer, NewestServer
 from tests.tiny_bundle import part_image
+from tests.until import until
 
 CLOCK = SystemClock()
 STATION = """
@@ -59,29 +60,27 @@ def trigger(bundle: Path, count: int) -> None:
     subprocess.run(command, check=True)
 
 
-def status_when_it_answers(reader: LiveReader) -> object:
-    end = time.monotonic() + 60
-    while True:
-        try:
-            return reader.status()
-        except NotRunningError:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+def status_when(reader: LiveReader, condition: Callable[[LiveStatus], bool]) -> LiveStatus:
+    def answered() -> LiveStatus | None:
+        with suppress(NotRunningError):
+            status = reader.status()
+            return status if condition(status) else None
+        return None
+
+    status: LiveStatus = until(answered)
+    return status
 
 
 def test_a_reader_sees_status_and_the_newest_part(inspection: subprocess.Popen[str], calibrated_dir: Path) -> None:
     reader = LiveReader(calibrated_dir.parent, CLOCK)
-    status_when_it_answers(reader)
-    while (first := reader.status()).state != "ready":
-        time.sleep(0.05)
+    first = status_when(reader, lambda status: status.state == "ready")
     assert (first.number, first.verdict, first.outcomes) == (0, None, {"PASS": 0, "REJECT": 0, "FAULT": 0})
     assert first.lines.startswith("RECORDING GPIO: a stand-in")
     assert reader.view(20) is None
     trigger(calibrated_dir, 3)
     assert inspection.stdout is not None
     verdicts = [json.loads(inspection.stdout.readline()) for _ in range(3)]
-    while (status := reader.status()).number < 3:
-        time.sleep(0.02)
+    status = status_when(reader, lambda status: status.number == 3)
     assert status.verdict == verdicts[-1]
     assert sum(status.outcomes.values()) == 3
     assert status.triggers == {"accepted": 3}

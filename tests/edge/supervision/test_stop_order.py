@@ -94,6 +94,16 @@ def test_what_cannot_be_read_is_an_order_all_the_same(tmp_path: Path, content: b
     assert order(tmp_path).standing() == "the line was stopped"
 
 
+def test_what_somebody_wrote_into_it_is_one_line_that_can_be_released(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("part 3\r\nmay have\n\n gone on\n" + "x" * 100_000)
+    one = order(tmp_path)
+    reason = one.standing()
+    assert reason.startswith("part 3 may have gone on xxx")
+    assert len(reason) < 1500
+    one.release(reason)
+    assert one.released()
+
+
 def test_an_order_that_cannot_be_kept_is_told_and_can_be_released_by_nobody(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     told: list[str] = []
